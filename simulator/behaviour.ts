@@ -1,0 +1,37 @@
+/** What is wrong with the simulated world: a test changes it at any time, controllers and servers look at it each time. */
+export interface Behaviour {
+  /** Images that cannot be pulled: a pod that wants one is stuck in ImagePullBackOff. */
+  missingImages: Set<string>;
+  /** No node takes a new pod: pods stay Pending with the scheduler's message. */
+  unschedulable: boolean;
+  /** Names of Certificates that are refused, with the reason of the refusal. */
+  refusedCertificates: Map<string, string>;
+  /** SelfSubjectAccessReviews that are answered with allowed: false. */
+  denied: (attributes: AccessAttributes) => boolean;
+  vaultSealed: boolean;
+  /** False: the API server's proxy finds no endpoint behind Vault's Service. */
+  vaultEndpoints: boolean;
+  /** False: the NATS servers elect no meta leader. */
+  natsMetaLeader: boolean;
+}
+
+export interface AccessAttributes {
+  verb: string;
+  group: string;
+  resource: string;
+  subresource: string;
+  namespace: string;
+  name: string;
+}
+
+export function healthyBehaviour(): Behaviour {
+  return {
+    missingImages: new Set(),
+    unschedulable: false,
+    refusedCertificates: new Map(),
+    denied: () => false,
+    vaultSealed: false,
+    vaultEndpoints: true,
+    natsMetaLeader: true,
+  };
+}

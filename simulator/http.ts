@@ -1,0 +1,167 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Json } from '../src/json.ts';
+import type { FaultInjector } from './faults.ts';
+
+/** One request as a handler sees it. */
+export interface SimulatedRequest {
+  method: string;
+  /** Path without the query, as it was sent (escaped). */
+  path: string;
+  query: URLSearchParams;
+  headers: { [name: string]: string };
+  /** The body parsed as JSON; undefined when there was none. */
+  body: Json | undefined;
+}
+
+export interface SimulatedResponse {
+  status: number;
+  /** Sent as JSON; a string is sent as plain text; undefined sends no body. */
+  body?: Json | undefined;
+  headers?: { [name: string]: string };
+}
+
+export type Handler = (request: SimulatedRequest) => SimulatedResponse | Promise<SimulatedResponse>;
+
+/** One line of the request log. */
+export interface RecordedRequest {
+  server: ServerName;
+  method: string;
+  /** Path with query, as it was sent. */
+  path: string;
+  userAgent: string;
+  body: Json | undefined;
+  /** Answered status; 0 for a connection that was reset, hung or is not answered yet. */
+  status: number;
+}
+
+export type ServerName = 'kubernetes' | 'vault';
+
+export interface RunningServer {
+  /** http://127.0.0.1:PORT, without a slash at the end. */
+  url: string;
+  close(): Promise<void>;
+}
+
+/** Serves one API on a free port of 127.0.0.1; every request goes to the log, through the faults, then to the handler. */
+export async function serve(
+  name: ServerName,
+  handler: Handler,
+  log: RecordedRequest[],
+  faults: FaultInjector,
+): Promise<RunningServer> {
+  const server = createServer((incoming, outgoing) => {
+    answer(name, handler, log, faults, incoming, outgoing).catch((error: unknown) => {
+      console.error(`simulator: ${incoming.method} ${incoming.url}:`, error);
+      if (!outgoing.headersSent) {
+        outgoing.writeHead(500).end(String(error));
+      }
+    });
+  });
+  server.keepAliveTimeout = 60_000;
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${portOf(server)}`, close: () => closeServer(server) };
+}
+
+async function answer(
+  name: ServerName,
+  handler: Handler,
+  log: RecordedRequest[],
+  faults: FaultInjector,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  const text = await readBody(incoming);
+  const target = incoming.url ?? '/';
+  const question = target.indexOf('?');
+  const request: SimulatedRequest = {
+    method: incoming.method ?? 'GET',
+    path: question < 0 ? target : target.slice(0, question),
+    query: new URLSearchParams(question < 0 ? '' : target.slice(question + 1)),
+    headers: singleValued(incoming.headers),
+    body: parseJson(text),
+  };
+  const record: RecordedRequest = {
+    server: name,
+    method: request.method,
+    path: target,
+    userAgent: request.headers['user-agent'] ?? '',
+    body: request.body,
+    status: 0,
+  };
+  log.push(record);
+
+  const fault = faults.next(record);
+  if (fault?.effect === 'hang') {
+    return;
+  }
+  if (fault?.effect === 'reset-before') {
+    incoming.socket.destroy();
+    return;
+  }
+  const response =
+    fault?.effect === 'answer'
+      ? { status: fault.status, body: fault.body, headers: fault.headers ?? {} }
+      : await handler(request);
+  if (fault?.effect === 'reset-after') {
+    incoming.socket.destroy();
+    return;
+  }
+  record.status = response.status;
+  send(outgoing, response);
+}
+
+function send(outgoing: ServerResponse, response: SimulatedResponse): void {
+  const { body } = response;
+  if (body === undefined) {
+    outgoing.writeHead(response.status, response.headers).end();
+    return;
+  }
+  const isText = typeof body === 'string';
+  outgoing.writeHead(response.status, {
+    'content-type': isText ? 'text/plain' : 'application/json',
+    ...response.headers,
+  });
+  outgoing.end(isText ? body : JSON.stringify(body));
+}
+
+async function readBody(incoming: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) {
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Text that is no JSON is kept as a string: a handler answers 400 for it where it matters. */
+function parseJson(text: string): Json | undefined {
+  if (text === '') {
+    return undefined;
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function singleValued(headers: IncomingMessage['headers']): { [name: string]: string } {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
+  );
+}
+
+function portOf(server: Server): number {
+  const address: AddressInfo | string | null = server.address();
+  if (address === null || typeof address === 'string') {
+    throw new Error('the simulator listens on no port');
+  }
+  return address.port;
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.close((error) => (error ? reject(error) : resolve()));
+    server.closeAllConnections();
+  });
+}
