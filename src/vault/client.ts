@@ -1,13 +1,18 @@
-import type { Transport } from '../http/transport.ts';
-import type { JsonObject } from '../json.ts';
+import NodeVault from 'node-vault';
+import type { Clock } from '../clock.ts';
+import type { HttpResponse, Transport } from '../http/transport.ts';
+import { isJsonObject, type Json, type JsonObject } from '../json.ts';
+import { Problem } from '../problem.ts';
+import { escapedPath } from './path.ts';
+import { isAbsent, notVault, parsed, refused, triedRequest, type VaultRequest } from './refusal.ts';
 
-/** Time as this client needs it: tests pass one that does not wait. */
-export interface Clock {
-  /** Milliseconds since any fixed moment. */
-  now(): number;
-  /** Resolves after so many milliseconds. */
-  sleep(milliseconds: number): Promise<void>;
-}
+/** Milliseconds for one request and, together with the attempts after it, before a failing Vault is given up. */
+const BUDGET = 10_000;
+const FIRST_DELAY = 250;
+const LONGEST_DELAY = 2_000;
+
+/** Body fields whose value must not come back in an error. */
+const SECRET_FIELDS = ['jwt', 'secret_id'];
 
 export interface VaultHealth {
   initialized: boolean;
@@ -18,7 +23,7 @@ export interface VaultHealth {
 
 /**
  * Vault's HTTP API as far as this action uses it. Paths are below /v1/, in segments. Every failure is a Problem; a token
- * or secret is never part of one.
+ * or secret is never part of one. What may pass (a lost connection, 412, 429, 5xx but 501) is tried again for 10 s.
  */
 export interface VaultClient {
   /** The answer's JSON, or null where nothing is stored at the path (404). */
@@ -28,19 +33,205 @@ export interface VaultClient {
   /** The answer's JSON, or null where Vault answers with nothing (204). */
   write(path: string[], body: JsonObject): Promise<JsonObject | null>;
   delete(path: string[]): Promise<void>;
-  /** Works on a sealed or uninitialised server too. */
+  /** Works on a sealed or uninitialised server too; waits up to 10 s for a sealed one. */
   health(): Promise<VaultHealth>;
   /** The token sent from now on; null: none. */
   setToken(token: string | null): void;
 }
 
 export interface VaultConnection {
+  /** Must not follow redirects, and need not repeat anything. */
   transport: Transport;
   /** What stands before /v1/: the API server's service proxy, or '' when Vault is reached directly. */
   pathPrefix: string;
-  /** Vault (Enterprise, HCP) or OpenBao namespace; '' for the root namespace. */
+  /** Namespace of Vault Enterprise or OpenBao; '' for the root namespace. */
   namespace: string;
   clock: Clock;
   /** Called with a sentence when a sealed or failing Vault is waited for. */
   progress(message: string): void;
+}
+
+export function createVaultClient(connection: VaultConnection): VaultClient {
+  const { transport, pathPrefix, namespace, clock, progress } = connection;
+  let token: string | null = null;
+
+  function headers(path: string[]): { [name: string]: string } {
+    return {
+      'X-Vault-Request': 'true',
+      ...(token === null ? {} : { 'X-Vault-Token': token }),
+      // Vault refuses a namespace on the calls that serve the whole cluster.
+      ...(namespace === '' || isClusterWide(path) ? {} : { 'X-Vault-Namespace': namespace }),
+    };
+  }
+
+  async function attempt(request: VaultRequest, query: string, body: JsonObject | undefined): Promise<Outcome> {
+    try {
+      const response = await transport.send({
+        method: request.method,
+        path: `${pathPrefix}/v1/${escapedPath(request.path)}${query}`,
+        headers: headers(request.path),
+        ...(body === undefined ? {} : { body }),
+        timeout: BUDGET,
+        idempotent: false,
+      });
+      return { response };
+    } catch (error) {
+      if (error instanceof Problem || !(error instanceof Error) || error.name === 'AbortError') throw error;
+      return { error };
+    }
+  }
+
+  async function exchange(path: string[], method: VaultRequest['method'], query = '', body?: JsonObject) {
+    const request: VaultRequest = { method, path, pathPrefix, namespace };
+    const deadline = clock.now() + BUDGET;
+    for (let count = 1; ; count++) {
+      const outcome = await attempt(request, query, body);
+      const delay = delayBefore(count, outcome);
+      if (delay === null || clock.now() + delay > deadline) {
+        if (outcome.error !== undefined) throw unreachable(request, outcome.error);
+        return { request, response: outcome.response };
+      }
+      if (count === 1) progress(`${waitReason(outcome)} Waiting for it, up to ${BUDGET / 1000} s.`);
+      await clock.sleep(delay);
+    }
+  }
+
+  function secretsIn(body: JsonObject | undefined): string[] {
+    return [token, ...SECRET_FIELDS.map((field) => body?.[field])]
+      .filter((secret) => typeof secret === 'string')
+      .filter((secret) => secret !== '');
+  }
+
+  /**
+   * Stands in for the HTTP client of node-vault. Of what node-vault puts together only path, method and body are used:
+   * its URL and headers fall back to VAULT_ADDR, VAULT_PREFIX, VAULT_TOKEN and VAULT_NAMESPACE of the environment.
+   */
+  async function send(options: NodeVaultRequest): Promise<NodeVaultResponse> {
+    const { request, response } = await exchange(options.segments, options.method, '', options.json);
+    if (options.method === 'GET' && isAbsent(response)) return nodeVaultResponse(null);
+    if (response.status < 200 || response.status > 299) throw refused(request, response, secretsIn(options.json));
+    const body = options.text ? response.body : parsed(response);
+    if (typeof body === 'string' && !options.text) throw notVault(request, response.status);
+    return nodeVaultResponse(body);
+  }
+
+  const vault = NodeVault({
+    debug: () => {},
+    'request-promise': { defaults: () => send },
+  });
+
+  return {
+    async read(path) {
+      const answer: Json = await vault.read(escapedPath(path), { segments: path });
+      return isJsonObject(answer) ? answer : null;
+    },
+    async readText(path) {
+      const answer: Json = await vault.read(escapedPath(path), { segments: path, text: true });
+      return typeof answer === 'string' && answer !== '' ? answer : null;
+    },
+    async write(path, body) {
+      const answer: Json = await vault.write(escapedPath(path), body, { segments: path });
+      return isJsonObject(answer) ? answer : null;
+    },
+    async delete(path) {
+      await vault.delete(escapedPath(path), { segments: path });
+    },
+    async health() {
+      const { request, response } = await exchange(['sys', 'health'], 'GET', '?standbyok=true&perfstandbyok=true');
+      const body = parsed(response);
+      // The status tells the state again (501, 503, 472): the body alone is Vault's word.
+      if (!isJsonObject(body) || typeof body.initialized !== 'boolean') {
+        throw response.status === 200 ? notVault(request, 200) : refused(request, response, secretsIn(undefined));
+      }
+      return {
+        initialized: body.initialized,
+        sealed: body.sealed === true,
+        standby: body.standby === true,
+        version: String(body.version ?? ''),
+      };
+    },
+    setToken(value) {
+      token = value;
+    },
+  };
+}
+
+/** What node-vault hands to its HTTP client, with the two options of ours that it passes through. */
+interface NodeVaultRequest {
+  method: VaultRequest['method'];
+  json?: JsonObject;
+  segments: string[];
+  text?: boolean;
+}
+
+interface NodeVaultResponse {
+  statusCode: number;
+  body: Json;
+  request: { path: string };
+}
+
+/** Only success comes this far: node-vault returns the body of a 200 as it is. */
+function nodeVaultResponse(body: Json): NodeVaultResponse {
+  return { statusCode: 200, body, request: { path: '' } };
+}
+
+type Outcome = { response: HttpResponse; error?: never } | { error: Error; response?: never };
+
+function isClusterWide(path: string[]): boolean {
+  return path[0] === 'sys' && (path[1] === 'health' || path[1] === 'seal-status');
+}
+
+/** Milliseconds to wait before the next attempt; null where another would end the same way. */
+function delayBefore(count: number, outcome: Outcome): number | null {
+  if (!mayPass(outcome)) return null;
+  const asked = Number(outcome.response?.headers['retry-after'] ?? Number.NaN);
+  return Number.isFinite(asked) ? asked * 1000 : Math.min(FIRST_DELAY * 2 ** (count - 1), LONGEST_DELAY);
+}
+
+/** 412: a performance standby lags behind what was just written; https://developer.hashicorp.com/vault/api-docs#http-status-codes */
+function mayPass({ response, error }: Outcome): boolean {
+  if (error !== undefined) return !PERMANENT.test(codeOf(error));
+  return response.status === 412 || response.status === 429 || (response.status >= 500 && response.status !== 501);
+}
+
+function waitReason({ response, error }: Outcome): string {
+  if (error !== undefined) return `Vault cannot be reached (${codeOf(error) || error.message}).`;
+  return response.status === 503
+    ? 'Vault is sealed or unavailable (HTTP 503).'
+    : `Vault answered HTTP ${response.status}.`;
+}
+
+/** Node's codes for names, certificates and protocols that do not get better by asking again. */
+const PERMANENT = /^(ENOTFOUND|EPROTO|ERR_|CERT_|DEPTH_|SELF_|UNABLE_|HOSTNAME_)/;
+
+/** What to do about a connection that failed with a code of Node; the first that fits. */
+const CONNECTION_ADVICE: { code: RegExp; next: string }[] = [
+  { code: /^ECONNREFUSED/, next: 'Nothing listens there: check host and port in vault_url, and that Vault runs.' },
+  {
+    code: /^(ENOTFOUND|EAI_AGAIN)/,
+    next: "The host of vault_url has no address here. For a Vault that only the cluster's DNS knows leave vault_url empty: it is then reached through the API server.",
+  },
+  {
+    code: /^(CERT_|DEPTH_|SELF_|UNABLE_|HOSTNAME_|ERR_TLS_)/,
+    next: "Vault's certificate is not trusted: set vault_ca_certificate to the CA that signed it, and use a host name it is made for.",
+  },
+  { code: /^(EPROTO|ERR_SSL_)/, next: 'The server does not speak TLS there: check http and https in vault_url.' },
+];
+
+function unreachable(request: VaultRequest, error: Error): Problem {
+  const code = codeOf(error);
+  const advice = CONNECTION_ADVICE.find((candidate) => candidate.code.test(code))?.next;
+  return new Problem({
+    kind: 'connection',
+    tried: triedRequest(request),
+    reason: `${error.message || code}.`,
+    next:
+      request.pathPrefix === ''
+        ? (advice ?? 'Check vault_url and the network between the runner and Vault.')
+        : 'Vault is reached through the Kubernetes API server, which did not answer: check the kubeconfig and the network.',
+  });
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error ? String(error.code) : '';
 }

@@ -1,15 +1,21 @@
+import type { Inputs } from '../inputs/table.ts';
+import { isJsonObject, type JsonObject } from '../json.ts';
+import { Problem } from '../problem.ts';
+import type { VaultClient } from './client.ts';
+import { mountSegments, pathText } from './path.ts';
+
 /** The inputs that decide how this action logs in to Vault. */
-export interface LoginInputs {
-  vault_auth_method: 'jwt' | 'token' | 'approle' | 'kubernetes';
-  /** Mount path of the auth method below auth/; '' for the method's name. */
-  vault_auth_path: string;
-  vault_role: string;
-  /** Audience of the runner's ID token; '' for GitHub's default. */
-  vault_jwt_audience: string;
-  vault_token: string;
-  vault_role_id: string;
-  vault_secret_id: string;
-}
+export type LoginInputs = Pick<
+  Inputs,
+  | 'vault_auth_method'
+  | 'vault_auth_path'
+  | 'vault_role'
+  | 'vault_jwt_audience'
+  | 'vault_token'
+  | 'vault_role_id'
+  | 'vault_secret_id'
+  | 'vault_kubernetes_token_path'
+>;
 
 export interface LoginPorts {
   /** The runner's OpenID Connect token (getIDToken of @actions/core). */
@@ -22,8 +28,104 @@ export interface VaultLogin {
   token: string;
   /** Whether this login created the token; a token that was handed in is never revoked. */
   minted: boolean;
-  /** Whether the post step can and should revoke it. */
+  /** Whether the post step can and should revoke it: batch tokens cannot be revoked. */
   revocable: boolean;
-  /** Seconds the token lives; 0: without end, or unknown. */
+  /** Seconds the token lives; 0: without end. */
   ttl: number;
+}
+
+/** What each method sends to its login path. */
+const CREDENTIALS = {
+  async jwt(inputs: LoginInputs, ports: LoginPorts): Promise<JsonObject> {
+    return { role: inputs.vault_role, jwt: await idToken(inputs.vault_jwt_audience, ports) };
+  },
+  async kubernetes(inputs: LoginInputs, ports: LoginPorts): Promise<JsonObject> {
+    return { role: inputs.vault_role, jwt: await serviceAccountToken(inputs.vault_kubernetes_token_path, ports) };
+  },
+  async approle(inputs: LoginInputs): Promise<JsonObject> {
+    return { role_id: inputs.vault_role_id, secret_id: inputs.vault_secret_id };
+  },
+};
+
+/** Logs in and makes the client send the token from now on. Fails with a Problem that tells what the method needs. */
+export async function login(client: VaultClient, inputs: LoginInputs, ports: LoginPorts): Promise<VaultLogin> {
+  const method = inputs.vault_auth_method;
+  if (method === 'token') return useToken(client, inputs.vault_token ?? '');
+  const path = ['auth', ...mountSegments(inputs.vault_auth_path ?? method), 'login'];
+  const answer = await client.write(path, await CREDENTIALS[method](inputs, ports));
+  const auth = answer?.auth;
+  if (!isJsonObject(auth) || typeof auth.client_token !== 'string' || auth.client_token === '') {
+    throw new Problem({
+      kind: 'vault',
+      tried: `Logging in to Vault at ${pathText(path)}`,
+      reason: 'Vault accepted the credentials but gave no token.',
+      next: 'The auth method may ask for a second factor (MFA), which a workflow cannot give: use a role without it.',
+    });
+  }
+  client.setToken(auth.client_token);
+  return {
+    token: auth.client_token,
+    minted: true,
+    revocable: auth.token_type !== 'batch',
+    ttl: Number(auth.lease_duration ?? 0),
+  };
+}
+
+/** Ends the client's token. Only for a login that is revocable. */
+export async function revoke(client: VaultClient): Promise<void> {
+  await client.write(['auth', 'token', 'revoke-self'], {});
+  client.setToken(null);
+}
+
+async function useToken(client: VaultClient, token: string): Promise<VaultLogin> {
+  client.setToken(token);
+  const data = (await lookupSelf(client))?.data;
+  return { token, minted: false, revocable: false, ttl: isJsonObject(data) ? Number(data.ttl ?? 0) : 0 };
+}
+
+async function lookupSelf(client: VaultClient): Promise<JsonObject | null> {
+  try {
+    return await client.read(['auth', 'token', 'lookup-self']);
+  } catch (error) {
+    if (!(error instanceof Problem) || error.details.kind !== 'permission') throw error;
+    throw new Problem({
+      ...error.details,
+      next:
+        'The token in vault_token is wrong, expired, revoked or of another namespace (vault_namespace): make a new one. ' +
+        'A token without the default policy needs read on auth/token/lookup-self.',
+    });
+  }
+}
+
+async function idToken(audience: string | null, ports: LoginPorts): Promise<string> {
+  try {
+    return await (audience === null ? ports.idToken() : ports.idToken(audience));
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    // @actions/core names the variable that the runner sets only with the permission.
+    const missing = message.includes('ACTIONS_ID_TOKEN_REQUEST');
+    throw new Problem({
+      kind: missing ? 'permission' : 'connection',
+      tried: "Getting the runner's ID token for the Vault login",
+      reason: missing ? 'This job may not have one.' : `GitHub's token service failed: ${message}.`,
+      next: missing
+        ? 'Add `permissions: id-token: write` to the job. Workflows of pull requests from forks never get one.'
+        : 'Run the job again; if it stays, set vault_auth_method to another method.',
+    });
+  }
+}
+
+async function serviceAccountToken(path: string, ports: LoginPorts): Promise<string> {
+  try {
+    return (await ports.readFile(path)).trim();
+  } catch (error) {
+    throw new Problem({
+      kind: 'input',
+      tried: `Reading the ServiceAccount token for the Vault login (vault_kubernetes_token_path)`,
+      reason: `${error instanceof Error ? error.message : String(error)}.`,
+      next:
+        'vault_auth_method kubernetes is for runners in a pod with automountServiceAccountToken; elsewhere use jwt, ' +
+        'approle or token.',
+    });
+  }
 }

@@ -1,0 +1,91 @@
+import type { DesiredVault } from '../desired/state.ts';
+import type { Json } from '../json.ts';
+import { Problem } from '../problem.ts';
+import type { LiveVault, VaultChange } from './objects.ts';
+import { policyPath } from './objects.ts';
+import { pathText } from './path.ts';
+
+const MARK = '# kube-nats-action owner: ';
+
+/** Who the objects belong to: "clusterUid/namespace/name" from the policy's first line; null where it is not marked. */
+export function ownerOf(rules: string): string | null {
+  const [first = ''] = rules.trim().split('\n');
+  return first.startsWith(MARK) ? first.slice(MARK.length).trim() : null;
+}
+
+/**
+ * Throws a Problem (conflict) rather than let the changes overwrite what is not this cluster's. PKI and auth roles cannot
+ * carry a mark, and their names leave the namespace out or join it ambiguously: the policy's mark speaks for all of them.
+ */
+export function checkOwnership(desired: DesiredVault, live: LiveVault, changes: VaultChange[]): void {
+  if (live.policy !== null) checkPolicy(desired.policy, live.policy);
+  if (live.policy !== null && ownerOf(live.policy) !== null) return;
+  const foreign = changes.filter((change) => change.kind !== 'policy' && change.action === 'update');
+  if (foreign.length > 0) throw foreignRoles(desired.policy, foreign);
+}
+
+function checkPolicy(policy: DesiredVault['policy'], live: string): void {
+  const owner = ownerOf(live);
+  if (owner === ownerOf(policy.rules)) return;
+  if (owner !== null) throw foreignPolicy(policy, owner);
+  if (live.trim() !== withoutMark(policy.rules)) throw unmarkedPolicy(policy);
+}
+
+function withoutMark(rules: string): string {
+  return rules.trim().split('\n').slice(1).join('\n').trim();
+}
+
+function foreignPolicy(policy: DesiredVault['policy'], owner: string): Problem {
+  const [uid, namespace, name] = owner.split('/');
+  return new Problem({
+    kind: 'conflict',
+    tried: tried(policy),
+    reason:
+      `it belongs to NATS cluster ${name} in namespace ${namespace} of the Kubernetes cluster whose kube-system ` +
+      `namespace has uid ${uid}.`,
+    next:
+      'Choose another `name`, another PKI mount (vault_internal_pki_backend_mount_path) or another vault_namespace. ' +
+      `If that cluster is gone for good, replace the policy's first line by ${JSON.stringify(markLine(policy))} and run again.`,
+  });
+}
+
+function unmarkedPolicy(policy: DesiredVault['policy']): Problem {
+  return new Problem({
+    kind: 'conflict',
+    tried: tried(policy),
+    reason: 'it exists with other rules and without the mark of this action, so somebody else manages it.',
+    next:
+      'Choose another `name` or another vault_namespace. To hand it over to this action, ' +
+      `put ${JSON.stringify(markLine(policy))} before its first line and run again.`,
+  });
+}
+
+function foreignRoles(policy: DesiredVault['policy'], changes: VaultChange[]): Problem {
+  return new Problem({
+    kind: 'conflict',
+    tried: `Taking ${changes.map((change) => pathText(change.path)).join(', ')} for this cluster`,
+    reason: `they exist with other values and nothing marks them as this cluster's: ${changes.map(differences).join('; ')}.`,
+    next:
+      'Choose another `name`, or another PKI mount (vault_internal_pki_backend_mount_path). To hand them over to this ' +
+      `action, write a policy ${policy.name} whose first line is ${JSON.stringify(markLine(policy))} and run again.`,
+  });
+}
+
+function differences(change: VaultChange): string {
+  const fields = change.fields.map(({ name, from, to }) => `${name} is ${shortened(from)}, not ${shortened(to)}`);
+  return `${change.path.at(-1)}: ${fields.join(', ')}`;
+}
+
+/** A server role names dozens of hosts: some tell whose it is. */
+function shortened(value: Json): string {
+  const text = JSON.stringify(value);
+  return text.length <= 160 ? text : `${text.slice(0, 160)}...`;
+}
+
+function tried(policy: DesiredVault['policy']): string {
+  return `Taking Vault policy ${policy.name} (${pathText(policyPath(policy.name))}) for this cluster`;
+}
+
+function markLine(policy: DesiredVault['policy']): string {
+  return `${MARK}${ownerOf(policy.rules)}`;
+}
