@@ -16,6 +16,8 @@ export interface ProblemDetails {
   tried: string;
   /** Why it failed, in the words of who refused it. */
   reason: string;
+  /** Each thing that is wrong, a sentence of one line, where there can be several. */
+  findings?: string[];
   /** The next step for the person who reads the log. */
   next: string;
 }
@@ -28,8 +30,13 @@ export class Problem extends Error {
   readonly details: ProblemDetails;
 
   constructor(details: ProblemDetails) {
-    super(`${details.tried}: ${details.reason} ${details.next}`);
+    super(messageOf(details));
     this.name = 'Problem';
     this.details = details;
   }
+}
+
+function messageOf({ tried, reason, findings = [], next }: ProblemDetails): string {
+  if (findings.length === 0) return `${tried}: ${reason} ${next}`;
+  return [`${tried}: ${reason}`, ...findings.map((finding) => `  - ${finding}`), next].join('\n');
 }

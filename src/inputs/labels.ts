@@ -1,0 +1,46 @@
+import { FAILSAFE_SCHEMA, load, YAMLException } from 'js-yaml';
+import { isDnsSubdomain } from './names.ts';
+import type { Reading } from './spec.ts';
+
+/** Labels that this action sets itself: they select its pods and its inventory. */
+const RESERVED = /^(app\.kubernetes\.io\/(name|instance|managed-by)|applyset\.kubernetes\.io\/.*)$/;
+
+/** The name part of a label's key, and its value when there is one. */
+const LABEL_PART = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+
+/**
+ * Reads a YAML map of labels. The failsafe schema knows strings only, so that `1.10` and `true` stay as typed.
+ * Syntax: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+ */
+export function readLabels(given: string): Reading<{ [key: string]: string }> {
+  let map: unknown;
+  try {
+    map = load(given, { schema: FAILSAFE_SCHEMA });
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error;
+    return { refusal: `must be a YAML map of labels: ${error.reason}` };
+  }
+  if (typeof map !== 'object' || map === null || Array.isArray(map)) {
+    return { refusal: 'must be a YAML map of labels, such as team: payments' };
+  }
+  const labels = new Map<string, string>();
+  const refusals: string[] = [];
+  for (const [key, value] of Object.entries(map)) {
+    const refusal = refuseLabel(key, value);
+    if (refusal === null) labels.set(key, value);
+    else refusals.push(refusal);
+  }
+  return refusals.length > 0 ? { refusal: refusals.join('; ') } : { value: Object.fromEntries(labels) };
+}
+
+function refuseLabel(key: string, value: unknown): string | null {
+  if (RESERVED.test(key)) return `must not set ${key}, which this action sets itself`;
+  const slash = key.lastIndexOf('/');
+  const prefixFits = slash === -1 || isDnsSubdomain(key.slice(0, slash));
+  if (!prefixFits || !LABEL_PART.test(key.slice(slash + 1))) {
+    return `must have keys such as team or example.com/team, not ${JSON.stringify(key)}`;
+  }
+  if (typeof value !== 'string') return `must have a text as the value of ${key}`;
+  if (value === '' || LABEL_PART.test(value)) return null;
+  return `must give ${key} at most 63 letters, digits, "-", "_" and ".", not ${JSON.stringify(value)}`;
+}
