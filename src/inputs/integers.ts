@@ -3,8 +3,6 @@ import type { Reading } from './spec.ts';
 export interface Bounds {
   min: number;
   max: number;
-  /** What the number counts: "seconds", "MB". */
-  unit?: string;
 }
 
 /** Reads plain decimal digits only: what a person and every other tool read alike. */
@@ -19,11 +17,10 @@ export function readInteger(given: string, bounds: Bounds, rule: string): Readin
 }
 
 /** What to write instead, when another notation of a number within the bounds was used. */
-function numberMeant(given: string, { min, max, unit }: Bounds): string | null {
+function numberMeant(given: string, { min, max }: Bounds): string | null {
   const meant = otherNotation(given);
   if (meant !== null) return Number.isInteger(meant) && meant >= min && meant <= max ? `write ${meant}` : null;
-  if (!/^\d[\d._,]*\s*[a-z%]+$/i.test(given)) return null;
-  return `write the number without a unit${unit ? `, it is in ${unit}` : ''}`;
+  return /^\d[\d._,]*\s*[a-z%]+$/i.test(given) ? 'write the number without a unit' : null;
 }
 
 /** The number behind 0x10, 1e3, 1_000, 1,000, 010 (ten: nobody means octal) and 3.0; null for anything else. */

@@ -9,17 +9,24 @@ import type { TextRule } from './text-rules.ts';
 export function text<D extends string | null>(
   spec: Description & { rule: TextRule; default: D },
 ): InputSpec<string | D> {
-  return { ...spec, rule: spec.rule.says, defaultText: spec.default ?? '', read: spec.rule.read };
+  return {
+    ...spec,
+    rule: spec.rule.says,
+    values: spec.rule.values,
+    defaultText: spec.default ?? '',
+    read: spec.rule.read,
+  };
 }
 
 /** A string without which nothing can be done. */
 export function requiredText(spec: Description & { rule: TextRule }): InputSpec<string> {
-  return { ...spec, rule: spec.rule.says, defaultText: '', read: spec.rule.read };
+  return { ...spec, rule: spec.rule.says, values: spec.rule.values, defaultText: '', read: spec.rule.read };
 }
 
 /** true or false, in any case of letters. */
 export function boolean<D extends boolean | null>(spec: Description & { default: D }): InputSpec<boolean | D> {
-  return { ...spec, rule: 'true or false', defaultText: spec.default?.toString() ?? '', read: readBoolean };
+  const values = 'true or false';
+  return { ...spec, rule: values, values, defaultText: spec.default?.toString() ?? '', read: readBoolean };
 }
 
 const SPELLINGS: { [text: string]: boolean } = {
@@ -44,9 +51,11 @@ function readBoolean(given: string): Reading<boolean> {
 export function integer<D extends number | null>(
   spec: Description & { min: number; max: number; unit?: string; default: D },
 ): InputSpec<number | D> {
-  const rule = `a whole number from ${spec.min} to ${spec.max}${spec.unit ? `, in ${spec.unit}` : ''}`;
+  const { min, max, unit } = spec;
+  const rule = `a whole number${unit ? ` of ${unit}` : ''} from ${min} to ${max}`;
+  const values = `${min} to ${max}${unit ? ` ${unit}` : ''}`;
   const read = (given: string) => readInteger(given, spec, rule);
-  return { ...spec, rule, defaultText: spec.default?.toString() ?? '', read };
+  return { ...spec, rule, values, defaultText: spec.default?.toString() ?? '', read };
 }
 
 /** One of a few words or numbers; `later` names those that a coming version will know. */
@@ -54,27 +63,28 @@ export function choice<const O extends string | number>(
   spec: Description & { options: readonly O[]; later?: readonly string[]; default: NoInfer<O> },
 ): InputSpec<O> {
   const { options, later = [] } = spec;
-  const rule = options.length === 1 ? `${options[0]}` : `one of ${options.join(', ')}`;
+  const values = options.join(', ');
+  const rule = options.length === 1 ? values : `one of ${values}`;
   const read = (given: string): Reading<O> => {
     const found = options.find((option) => option.toString() === given);
     if (found !== undefined) return { value: found };
-    if (later.includes(given))
-      return { refusal: `is not available yet, this version knows only ${options.join(', ')}` };
+    if (later.includes(given)) return { refusal: `is not available yet, this version knows only ${values}` };
     const meant = nearest(given, options.map(String));
     return { refusal: `must be ${rule}${meant ? `: did you mean ${meant}?` : ''}` };
   };
-  return { ...spec, rule, defaultText: spec.default.toString(), read };
+  return { ...spec, rule, values, defaultText: spec.default.toString(), read };
 }
 
 /** A YAML map of Kubernetes labels. */
 export function labelMap(spec: Description): InputSpec<{ [key: string]: string }> {
-  return { ...spec, rule: 'a YAML map of Kubernetes labels', default: {}, defaultText: '', read: readLabels };
+  return { ...spec, rule: 'a YAML map of labels', values: 'YAML map', default: {}, defaultText: '', read: readLabels };
 }
 
 /** A list of networks. */
 export function cidrList(spec: Description & { default: string[] }): InputSpec<string[]> {
   return {
     ...spec,
+    values: 'list of networks',
     rule: 'networks such as 10.0.0.0/8 or fd00::/8, separated by commas or new lines',
     defaultText: spec.default.join(','),
     read: readCidrs,

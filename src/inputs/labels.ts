@@ -17,8 +17,8 @@ export function readLabels(given: string): Reading<{ [key: string]: string }> {
   try {
     map = load(given, { schema: FAILSAFE_SCHEMA });
   } catch (error) {
-    if (!(error instanceof YAMLException)) throw error;
-    return { refusal: `must be a YAML map of labels: ${error.reason}` };
+    const reason = error instanceof YAMLException ? error.reason : 'it cannot be read';
+    return { refusal: `must be a YAML map of labels: ${reason}` };
   }
   if (typeof map !== 'object' || map === null || Array.isArray(map)) {
     return { refusal: 'must be a YAML map of labels, such as team: payments' };

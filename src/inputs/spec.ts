@@ -29,6 +29,8 @@ export interface Description {
 export interface InputSpec<T> extends Description {
   /** What a value must be, as a phrase that follows "must be". */
   rule: string;
+  /** The values in a word or two, for the README's tables. */
+  values: string;
   /** Absent: the input is required. */
   default?: T;
   /** The default as action.yml states it; empty for none. */

@@ -58,7 +58,7 @@ export const INPUTS = {
     min: 1,
     max: 1_000_000,
     default: 64_000,
-    sentence: 'Client connections that each server accepts.',
+    sentence: 'Most client connections to a server.',
   }),
   max_control_line_kb: integer({
     group: 'Cluster',
@@ -66,16 +66,16 @@ export const INPUTS = {
     max: 1024,
     unit: 'KB',
     default: 4,
-    sentence: 'Length of a protocol line: subject and queue group together.',
+    sentence: 'Longest protocol line: subject and queue group together.',
   }),
-  // nats-server refuses to start above 64 MB: https://docs.nats.io/running-a-nats-service/configuration#limits
+  // nats-server does not start with a max_payload above its max_pending, which is 64 MB.
   max_payload_mb: integer({
     group: 'Cluster',
     min: 1,
     max: 64,
     unit: 'MB',
     default: 8,
-    sentence: 'Size of a message.',
+    sentence: 'Largest message.',
   }),
   max_outstanding_catchup_mb: integer({
     group: 'Cluster',
@@ -83,7 +83,7 @@ export const INPUTS = {
     max: 65_536,
     unit: 'MB',
     default: 128,
-    sentence: 'Bytes in flight while a stream replica catches up.',
+    sentence: 'Most data in flight while a stream replica catches up.',
   }),
   fsync_interval_seconds: integer({
     group: 'Cluster',
@@ -342,39 +342,39 @@ export const INPUTS = {
     group: 'Connection',
     rule: rules.vaultName,
     default: null,
-    sentence: 'Role to log in as, for jwt and kubernetes.',
+    sentence: 'Role to log in as, for the methods jwt and kubernetes.',
   }),
   vault_jwt_audience: text({
     group: 'Connection',
     rule: rules.oneWord,
     default: null,
-    sentence: 'Audience of the OIDC token, for jwt. Empty: the default of GitHub.',
+    sentence: 'Audience of the OIDC token, for the method jwt. Empty: the default of GitHub.',
   }),
   vault_token: text({
     group: 'Connection',
     rule: rules.oneWord,
     default: null,
     secret: true,
-    sentence: 'Vault token, for token. It is not revoked.',
+    sentence: 'Vault token, for the method token. It is not revoked.',
   }),
   vault_role_id: text({
     group: 'Connection',
     rule: rules.oneWord,
     default: null,
-    sentence: 'Role ID, for approle.',
+    sentence: 'Role ID, for the method approle.',
   }),
   vault_secret_id: text({
     group: 'Connection',
     rule: rules.oneWord,
     default: null,
     secret: true,
-    sentence: 'Secret ID, for approle.',
+    sentence: 'Secret ID, for the method approle.',
   }),
   vault_kubernetes_token_path: text({
     group: 'Connection',
     rule: rules.oneLine,
     default: '/var/run/secrets/kubernetes.io/serviceaccount/token',
-    sentence: 'File with the service account token, for kubernetes.',
+    sentence: 'File with the service account token, for the method kubernetes.',
   }),
 
   mode: choice({
@@ -382,7 +382,7 @@ export const INPUTS = {
     options: ['apply'],
     later: ['plan', 'destroy'],
     default: 'apply',
-    sentence: 'What to do.',
+    sentence: 'What to do: bring the cluster up or change it.',
   }),
   wait: boolean({
     group: 'Behaviour',
@@ -395,7 +395,7 @@ export const INPUTS = {
     max: 7200,
     unit: 'seconds',
     default: 600,
-    sentence: 'How long a run may take.',
+    sentence: 'How long a run may take, waiting included.',
   }),
   adapt: boolean({
     group: 'Behaviour',

@@ -7,57 +7,65 @@ import type { Reading } from './spec.ts';
 export interface TextRule {
   /** A phrase that follows "must be". */
   says: string;
+  /** The kind of text in a word or two, for the README's tables. */
+  values: string;
   read: (text: string) => Reading<string>;
 }
 
-function rule(says: string, accepts: (text: string) => boolean): TextRule {
-  return { says, read: (text) => (accepts(text) ? { value: text } : { refusal: `must be ${says}` }) };
+function rule(values: string, says: string, accepts: (text: string) => boolean): TextRule {
+  return { says, values, read: (text) => (accepts(text) ? { value: text } : { refusal: `must be ${says}` }) };
 }
 
 export const namespaceName = rule(
+  'name',
   'the name of a namespace: lower-case letters, digits and "-", at most 63 characters',
   isDnsLabel,
 );
 
 /**
- * `superuser-<name>` is a DNS label (63 at most) as the certificate's name; the Service needs a letter first
- * (RFC 1035); 52 leaves room for the suffixes that the StatefulSet controller adds to pod labels.
+ * A Service's name starts with a letter (RFC 1035). Pods carry the label controller-revision-hash, the StatefulSet's
+ * name and eleven characters: within the 63 of a label's value that leaves 52.
  */
 export const clusterName = rule(
+  'name',
   'a name of lower-case letters, digits and "-" that starts with a letter, at most 52 characters',
   (text) => text.length <= 52 && isDnsLabel(text) && /^[a-z]/.test(text),
 );
 
 export const objectName = rule(
+  'name',
   'the name of a Kubernetes object: lower-case letters, digits, "-" and "."',
   isDnsSubdomain,
 );
 
-export const version = rule('a version such as 2.10.26, three numbers with dots', (text) =>
+export const version = rule('version', 'a version such as 2.10.26, three numbers with dots', (text) =>
   /^(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}$/.test(text),
 );
 
-export const cronSchedule = rule('a cron schedule of five fields, such as 0 4 * * *', (text) =>
+export const cronSchedule = rule('cron schedule', 'a cron schedule of five fields, such as 0 4 * * *', (text) =>
   /^[\w*/,?-]+( +[\w*/,?-]+){4}$/.test(text),
 );
 
 export const image = rule(
+  'image',
   'an image such as docker.io/library/nats:2.14.6-alpine',
   (text) => /^[A-Za-z0-9][\w./:@-]*$/.test(text) && !text.includes('//'),
 );
 
-export const oneLine = rule('a single line', (text) => !/\p{Cc}/u.test(text));
+export const oneLine = rule('text', 'a single line', (text) => !/\p{Cc}/u.test(text));
 
 /** A header, a query parameter or a login field: printable ASCII without spaces. */
-export const oneWord = rule('one word without spaces', (text) => /^[\x21-\x7e]+$/.test(text));
+export const oneWord = rule('text', 'one word without spaces', (text) => /^[\x21-\x7e]+$/.test(text));
 
 /** https://github.com/hashicorp/vault/blob/v1.20.0/sdk/framework/path.go (GenericNameRegex) */
-export const vaultName = rule('a name of letters, digits, "-", "_" and "."', (text) => /^\w([\w.-]*\w)?$/.test(text));
+export const vaultName = rule('name', 'a name of letters, digits, "-", "_" and "."', (text) =>
+  /^\w([\w.-]*\w)?$/.test(text),
+);
 
 const MOUNT_PATH = 'a path such as pki/internal: letters, digits, "-", "_" and "." between slashes';
 
 /** A path that goes into URLs and policies of Vault: nothing that leaves its place in either. */
-export const mountPath: TextRule = { says: MOUNT_PATH, read: readMountPath };
+export const mountPath: TextRule = { says: MOUNT_PATH, values: 'path', read: readMountPath };
 
 function readMountPath(text: string): Reading<string> {
   const path = text.replace(/^\//, '').replace(/\/$/, '');
@@ -68,6 +76,7 @@ function readMountPath(text: string): Reading<string> {
 /** The mount path of an auth method: below auth/, which is not part of it. */
 export const authPath: TextRule = {
   says: 'the path of an auth method without the auth/ in front, such as jwt',
+  values: 'path',
   read: (text) => {
     const path = readMountPath(text);
     if (!('value' in path) || !path.value.startsWith('auth/')) return path;
@@ -80,9 +89,10 @@ const URL_RULE = 'an http:// or https:// address without a path, such as https:/
 /** The address of a server. Credentials, paths and queries have no place in it. */
 export const serverUrl: TextRule = {
   says: URL_RULE,
+  values: 'URL',
   read: (text) => {
     if (/^[a-z]+:\/\/[^/?#]*@/i.test(text)) return { refusal: 'must not contain a user name or password' };
-    if (/^[\w.-]+(:\d+)?\/?$/.test(text)) return { refusal: `must be ${URL_RULE}: write https:// in front` };
+    if (/^[\w.-]+(:\d+)?\/?$/.test(text)) return { refusal: `must be ${URL_RULE}: write http:// or https:// in front` };
     const origin = /^https?:\/\/[^/\\?#\s]+\/?$/i.test(text) ? URL.parse(text)?.origin : undefined;
     return origin ? { value: origin } : { refusal: `must be ${URL_RULE}` };
   },
@@ -91,6 +101,7 @@ export const serverUrl: TextRule = {
 const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[A-Za-z0-9+/=\s]*-----END \1-----/g;
 
 export const pemCertificates = rule(
+  'PEM',
   'one or more PEM certificates (-----BEGIN CERTIFICATE-----) and nothing else',
   (text) => text.replace(PEM_BLOCK, '').trim() === '' && (text.match(PEM_BLOCK) ?? []).every(isCertificate),
 );
@@ -106,6 +117,7 @@ function isCertificate(pem: string): boolean {
 /** The path of a kubeconfig file, or its content. */
 export const kubeconfig: TextRule = {
   says: 'the content of a kubeconfig file, or the path of one',
+  values: 'YAML or path',
   read: (text) => {
     if (isKubeconfigContent(text)) return { value: text };
     if (kubeconfigInBase64(text) !== null) return { refusal: 'is encoded in base64: decode it first' };
