@@ -7,7 +7,7 @@ export interface HttpRequest {
   headers?: { [name: string]: string };
   /** Sent as JSON; a string is sent as it is. */
   body?: JsonObject | JsonObject[] | string;
-  /** Milliseconds until the request is given up; 30,000 by default. */
+  /** Milliseconds until the request is given up; 12,000 by default. */
   timeout?: number;
   /**
    * Whether sending it again can do no harm; true for GET by default. Only such requests are retried after a reset

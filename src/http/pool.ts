@@ -1,0 +1,120 @@
+import http from 'node:http';
+import https from 'node:https';
+import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
+
+/** Milliseconds; with the retries' budget a dead server is told within 30 s. */
+const DEFAULT_TIMEOUT = 12_000;
+const MAX_SOCKETS = 16;
+
+/** What a connection authenticates and verifies with; PEM. */
+export interface TlsOptions {
+  ca?: string | Buffer | undefined;
+  cert?: string | Buffer | undefined;
+  key?: string | Buffer | undefined;
+  servername?: string | undefined;
+  rejectUnauthorized?: boolean | undefined;
+}
+
+/** Headers and TLS options as they are valid now: an exec plugin may return others a minute later. */
+export interface Credentials {
+  headers: { [name: string]: string };
+  tls: TlsOptions;
+  /** Set where the connection has to go through a proxy of its own (a kubeconfig's proxy-url). */
+  agent?: http.Agent | undefined;
+}
+
+export interface PoolOptions {
+  /** Where the server is; a path in it is put before every request's path. */
+  url: string;
+  credentials(): Promise<Credentials>;
+  /** Ends all requests when the run is cancelled. */
+  signal: AbortSignal;
+  userAgent: string;
+}
+
+/** A transport over one pool of kept-alive HTTP/1.1 connections. It follows no redirect and repeats nothing. */
+export function createPool(options: PoolOptions): Transport & { close(): void } {
+  const base = new URL(options.url);
+  const prefix = base.pathname.replace(/\/$/, '');
+  const secure = base.protocol === 'https:';
+  let pool: { agent: http.Agent; tls: TlsOptions } | undefined;
+
+  function agentFor(tls: TlsOptions): http.Agent {
+    if (pool === undefined || !sameTls(pool.tls, tls)) {
+      pool?.agent.destroy();
+      const keepAlive = { keepAlive: true, maxSockets: MAX_SOCKETS };
+      pool = { tls, agent: secure ? new https.Agent({ ...keepAlive, ...tls }) : new http.Agent(keepAlive) };
+    }
+    return pool.agent;
+  }
+
+  return {
+    async send(request) {
+      const credentials = await options.credentials();
+      return exchange(secure ? https : http, request, {
+        protocol: base.protocol,
+        hostname: base.hostname.replace(/^\[|\]$/g, ''),
+        port: base.port,
+        path: prefix + request.path,
+        method: request.method,
+        agent: credentials.agent ?? agentFor(credentials.tls),
+        headers: { 'user-agent': options.userAgent, ...credentials.headers },
+        signal: options.signal,
+      });
+    },
+    close() {
+      pool?.agent.destroy();
+    },
+  };
+}
+
+function sameTls(a: TlsOptions, b: TlsOptions): boolean {
+  const text = (tls: TlsOptions) =>
+    [tls.ca, tls.cert, tls.key, tls.servername, tls.rejectUnauthorized].map((value) => String(value ?? '')).join('\0');
+  return a === b || text(a) === text(b);
+}
+
+function exchange(
+  client: typeof http | typeof https,
+  request: HttpRequest,
+  options: http.RequestOptions,
+): Promise<HttpResponse> {
+  const payload = typeof request.body === 'object' ? JSON.stringify(request.body) : request.body;
+  const headers = { accept: 'application/json', ...options.headers, ...request.headers } as http.OutgoingHttpHeaders;
+  if (payload !== undefined) {
+    headers['content-type'] ??= 'application/json';
+    headers['content-length'] = Buffer.byteLength(payload);
+  }
+  const timeout = request.timeout ?? DEFAULT_TIMEOUT;
+
+  return new Promise((resolve, reject) => {
+    const outgoing = client.request({ ...options, headers }, (incoming) => {
+      const chunks: Buffer[] = [];
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+      incoming.on('error', fail);
+      incoming.on('end', () => {
+        clearTimeout(timer);
+        resolve({
+          status: incoming.statusCode ?? 0,
+          headers: singleValues(incoming.headers),
+          body: Buffer.concat(chunks).toString('utf8'),
+        });
+      });
+    });
+    const timer = setTimeout(() => {
+      outgoing.destroy(new Error(`no answer within ${timeout / 1000} s`));
+    }, timeout);
+    function fail(error: Error) {
+      clearTimeout(timer);
+      reject(error);
+    }
+    outgoing.on('error', fail);
+    outgoing.end(payload);
+  });
+}
+
+function singleValues(headers: http.IncomingHttpHeaders): { [name: string]: string } {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
+  );
+}

@@ -1,0 +1,56 @@
+import type { Clock } from '../clock.ts';
+import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
+
+/** Milliseconds. */
+const FIRST_DELAY = 200;
+const LONGEST_DELAY = 5_000;
+const BUDGET = 15_000;
+
+/**
+ * Sends again what is safe to send again, with growing, jittered delays and for 15 s at most: after 429 always (the
+ * server refused before it acted), after a broken connection or another 5xx than 501 only what is idempotent.
+ */
+export function withRetry(transport: Transport, clock: Clock): Transport {
+  return {
+    async send(request) {
+      const idempotent = request.idempotent ?? request.method === 'GET';
+      const deadline = clock.now() + BUDGET;
+      for (let attempt = 1; ; attempt++) {
+        const outcome = await attemptOnce(transport, request);
+        const delay = delayBefore(attempt, outcome);
+        if (!worthRepeating(outcome, idempotent) || clock.now() + delay > deadline) {
+          if (outcome instanceof Error) throw outcome;
+          return outcome;
+        }
+        await clock.sleep(delay);
+      }
+    },
+  };
+}
+
+async function attemptOnce(transport: Transport, request: HttpRequest): Promise<HttpResponse | Error> {
+  try {
+    return await transport.send(request);
+  } catch (error) {
+    if (error instanceof Error && error.name !== 'AbortError') return error;
+    throw error;
+  }
+}
+
+function worthRepeating(outcome: HttpResponse | Error, idempotent: boolean): boolean {
+  if (outcome instanceof Error) return idempotent && isTransient(outcome);
+  if (outcome.status === 429) return true;
+  return idempotent && outcome.status >= 500 && outcome.status !== 501;
+}
+
+/** Refused names, certificates and addresses do not get better by asking again. */
+function isTransient(error: Error): boolean {
+  const code = 'code' in error ? String(error.code) : '';
+  return !/^(ENOTFOUND|EPROTO|ERR_|CERT_|DEPTH_|SELF_|UNABLE_|HOSTNAME_)/.test(code);
+}
+
+function delayBefore(attempt: number, outcome: HttpResponse | Error): number {
+  const asked = outcome instanceof Error ? Number.NaN : Number(outcome.headers['retry-after']);
+  const wanted = Number.isNaN(asked) ? FIRST_DELAY * 2 ** (attempt - 1) * (0.5 + Math.random()) : asked * 1000;
+  return Math.min(wanted, LONGEST_DELAY);
+}

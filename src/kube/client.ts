@@ -1,0 +1,263 @@
+import type { HttpRequest, HttpResponse, Transport } from '../http/transport.ts';
+import { isJsonObject, type JsonObject } from '../json.ts';
+import { Problem } from '../problem.ts';
+import { ApplyConflict, connectionProblem, statusProblem } from './errors.ts';
+import type { KubeObject } from './object.ts';
+import { type Kind, pathOf, RESOURCES, type Resource, resourceOf } from './resources.ts';
+
+/** Owns what this action applies: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers */
+export const FIELD_MANAGER = 'kube-nats-action';
+
+export interface Preconditions {
+  uid: string;
+  resourceVersion: string;
+}
+
+export interface Access {
+  verb: string;
+  group: string;
+  /** With a subresource: "pods/proxy". */
+  resource: string;
+  namespace?: string;
+  name?: string;
+}
+
+/**
+ * What the rest of the action knows of the Kubernetes API. Every method rejects with a Problem that names the object;
+ * what does not exist is null, never an error.
+ */
+export interface KubeClient {
+  get(kind: Kind, namespace: string | undefined, name: string): Promise<KubeObject | null>;
+  /** Objects carry their kind, unlike in the API server's own lists. An absent CRD or namespace is an empty list. */
+  list(kind: Kind, namespace: string | undefined, selectors?: ListSelectors): Promise<KubeObject[]>;
+  /**
+   * Server-side apply, never forced. Resolves to the object as it is stored, or with `dryRun` as it would be. Rejects
+   * with ApplyConflict when another manager holds a field.
+   */
+  apply(object: KubeObject, options?: { dryRun: boolean }): Promise<KubeObject>;
+  /** Resolves to null when it exists already. */
+  create(object: KubeObject): Promise<KubeObject | null>;
+  /** Resolves to null when the object has changed since `object.metadata.resourceVersion`. */
+  replace(object: KubeObject): Promise<KubeObject | null>;
+  /** JSON merge patch (RFC 7386). Resolves to null when the object is gone. */
+  patch(
+    kind: Kind,
+    namespace: string,
+    name: string,
+    patch: JsonObject,
+    subresource?: 'status',
+  ): Promise<KubeObject | null>;
+  /** Resolves to false when the object is gone already or is not the one of the preconditions any more. */
+  remove(object: KubeObject, preconditions: Preconditions): Promise<boolean>;
+  isAllowed(access: Access): Promise<boolean>;
+  /** Whether the API server serves the group and version: false where the CRDs are not installed. */
+  serves(groupVersion: string): Promise<boolean>;
+  /** "v1.34.4" */
+  serverVersion(): Promise<string>;
+  /** GET through the API server's proxy to a pod's HTTP port. Null when the pod does not answer. */
+  getFromPod(namespace: string, pod: string, port: number, path: string): Promise<JsonObject | null>;
+  /** The last lines of a container's log; empty when there is none. */
+  podLog(
+    namespace: string,
+    pod: string,
+    container: string,
+    options: { tailLines: number; previous: boolean },
+  ): Promise<string>;
+}
+
+export interface ListSelectors {
+  labels?: string;
+  fields?: string;
+}
+
+export function createKubeClient(transport: Transport): KubeClient {
+  async function send(tried: string, request: HttpRequest): Promise<HttpResponse> {
+    try {
+      return await transport.send(request);
+    } catch (error) {
+      throw connectionProblem(tried, error);
+    }
+  }
+
+  /** Answers the object, or null for the statuses that the caller expects. */
+  async function exchange(tried: string, request: HttpRequest, absent: number[]): Promise<KubeObject | null> {
+    const response = await send(tried, request);
+    if (response.status < 300) return parseObject(tried, response);
+    if (absent.includes(response.status)) return null;
+    throw statusProblem(tried, response);
+  }
+
+  return {
+    get(kind, namespace, name) {
+      const path = pathOf(RESOURCES[kind], namespace, name);
+      return exchange(`Reading ${describe(kind, namespace, name)}`, { method: 'GET', path }, [404]);
+    },
+
+    async list(kind, namespace, selectors = {}) {
+      const resource = RESOURCES[kind];
+      const query = new URLSearchParams();
+      if (selectors.labels !== undefined) query.set('labelSelector', selectors.labels);
+      if (selectors.fields !== undefined) query.set('fieldSelector', selectors.fields);
+      const path = `${pathOf(resource, namespace)}?${query}`;
+      const tried = `Listing ${resource.plural}${namespace === undefined ? '' : ` in namespace ${namespace}`}`;
+      const answer = await exchange(tried, { method: 'GET', path }, [404]);
+      return answer === null ? [] : listItems(resource, answer);
+    },
+
+    async apply(object, options = { dryRun: false }) {
+      const { name, namespace } = object.metadata;
+      const query = new URLSearchParams({ fieldManager: FIELD_MANAGER, fieldValidation: 'Strict' });
+      if (options.dryRun) query.set('dryRun', 'All');
+      const tried = `Applying ${describe(object.kind, namespace, name)}`;
+      const response = await send(tried, {
+        method: 'PATCH',
+        path: `${pathOf(resourceOf(object), namespace, name)}?${query}`,
+        headers: { 'content-type': 'application/apply-patch+yaml' },
+        body: object,
+        idempotent: true,
+      });
+      if (response.status === 409) throw ApplyConflict.from(object, response) ?? statusProblem(tried, response);
+      if (response.status >= 300) throw statusProblem(tried, response);
+      return parseObject(tried, response);
+    },
+
+    create(object) {
+      const { name, namespace } = object.metadata;
+      const path = `${pathOf(resourceOf(object), namespace)}?fieldManager=${FIELD_MANAGER}`;
+      const tried = `Creating ${describe(object.kind, namespace, name)}`;
+      return exchange(tried, { method: 'POST', path, body: object, idempotent: true }, [409]);
+    },
+
+    replace(object) {
+      const { name, namespace } = object.metadata;
+      const path = `${pathOf(resourceOf(object), namespace, name)}?fieldManager=${FIELD_MANAGER}`;
+      const tried = `Updating ${describe(object.kind, namespace, name)}`;
+      return exchange(tried, { method: 'PUT', path, body: object, idempotent: true }, [409]);
+    },
+
+    patch(kind, namespace, name, patch, subresource) {
+      const suffix = subresource === undefined ? '' : `/${subresource}`;
+      return exchange(
+        `Patching ${describe(kind, namespace, name)}`,
+        {
+          method: 'PATCH',
+          path: `${pathOf(RESOURCES[kind], namespace, name)}${suffix}?fieldManager=${FIELD_MANAGER}`,
+          headers: { 'content-type': 'application/merge-patch+json' },
+          body: patch,
+          idempotent: true,
+        },
+        [404],
+      );
+    },
+
+    async remove(object, preconditions) {
+      const { name, namespace } = object.metadata;
+      const answer = await exchange(
+        `Deleting ${describe(object.kind, namespace, name)}`,
+        {
+          method: 'DELETE',
+          path: pathOf(resourceOf(object), namespace, name),
+          body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { ...preconditions } },
+          idempotent: true,
+        },
+        [404, 409],
+      );
+      return answer !== null;
+    },
+
+    async isAllowed(access) {
+      const [resource = '', subresource = ''] = access.resource.split('/');
+      const answer = await exchange(
+        `Asking whether ${access.verb} ${access.resource} is allowed`,
+        {
+          method: 'POST',
+          path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+          body: {
+            apiVersion: 'authorization.k8s.io/v1',
+            kind: 'SelfSubjectAccessReview',
+            spec: { resourceAttributes: { ...access, resource, subresource } },
+          },
+          idempotent: true,
+        },
+        [],
+      );
+      return isJsonObject(answer?.status) && answer.status.allowed === true;
+    },
+
+    async serves(groupVersion) {
+      const path = groupVersion.includes('/') ? `/apis/${groupVersion}` : `/api/${groupVersion}`;
+      return (await exchange(`Looking for the API ${groupVersion}`, { method: 'GET', path }, [404])) !== null;
+    },
+
+    async serverVersion() {
+      const tried = 'Connecting to the Kubernetes API server';
+      const response = await send(tried, { method: 'GET', path: '/version' });
+      if (response.status >= 300) throw statusProblem(tried, response);
+      return String(parseJson(tried, response).gitVersion);
+    },
+
+    async getFromPod(namespace, pod, port, path) {
+      const tried = `Reading ${path} of pod ${namespace}/${pod}`;
+      const proxy = `${pathOf(RESOURCES.Pod, namespace, `${pod}:${port}`)}/proxy${path}`;
+      const response = await send(tried, { method: 'GET', path: proxy, idempotent: false, timeout: 5_000 });
+      if (response.status < 300) return parseJson(tried, response);
+      if (response.status === 403) throw statusProblem(tried, response);
+      return null;
+    },
+
+    async podLog(namespace, pod, container, { tailLines, previous }) {
+      const query = new URLSearchParams({ container, tailLines: String(tailLines), previous: String(previous) });
+      const path = `${pathOf(RESOURCES.Pod, namespace, pod)}/log?${query}`;
+      const response = await send(`Reading the log of pod ${namespace}/${pod}`, { method: 'GET', path });
+      return response.status < 300 ? response.body : '';
+    },
+  };
+}
+
+/** "app.kubernetes.io/name=nats,app.kubernetes.io/instance=nats-1a2b3c4d" */
+export function labelSelector(labels: { [key: string]: string }): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+}
+
+/** "StatefulSet demo/nats-1a2b3c4d" */
+export function describe(kind: string, namespace: string | undefined, name: string): string {
+  return `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
+}
+
+function parseJson(tried: string, response: HttpResponse): JsonObject {
+  try {
+    const value = JSON.parse(response.body);
+    if (isJsonObject(value)) return value;
+  } catch {
+    // Told below: an answer that is no JSON object comes from something else than the API server.
+  }
+  throw new Problem({
+    kind: 'connection',
+    tried,
+    reason: 'The answer is not that of a Kubernetes API server.',
+    next: 'Check the server address of the kubeconfig and any proxy in between.',
+  });
+}
+
+function parseObject(tried: string, response: HttpResponse): KubeObject {
+  const value = parseJson(tried, response);
+  const { apiVersion, kind, metadata } = value;
+  return {
+    ...value,
+    apiVersion: String(apiVersion),
+    kind: String(kind),
+    metadata: { name: '', ...(isJsonObject(metadata) ? metadata : {}) },
+  };
+}
+
+function listItems(resource: Resource, list: KubeObject): KubeObject[] {
+  const items = Array.isArray(list.items) ? list.items.filter(isJsonObject) : [];
+  return items.map((item) => ({
+    ...item,
+    apiVersion: resource.apiVersion,
+    kind: resource.kind,
+    metadata: { name: '', ...(isJsonObject(item.metadata) ? item.metadata : {}) },
+  }));
+}

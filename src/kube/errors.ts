@@ -1,0 +1,101 @@
+import type { HttpResponse } from '../http/transport.ts';
+import { isJsonObject, type JsonObject } from '../json.ts';
+import { Problem, type ProblemKind } from '../problem.ts';
+import type { KubeObject } from './object.ts';
+
+/** A field that another manager holds, as the API server tells it. */
+export interface FieldConflict {
+  manager: string;
+  /** ".spec.replicas" */
+  field: string;
+}
+
+/** Server-side apply was refused, as other managers hold fields with other values. */
+export class ApplyConflict extends Error {
+  readonly object: KubeObject;
+  readonly conflicts: FieldConflict[];
+
+  constructor(object: KubeObject, conflicts: FieldConflict[]) {
+    super(
+      `${object.kind} ${object.metadata.name}: ${conflicts.map(({ manager, field }) => `${manager} holds ${field}`).join(', ')}`,
+    );
+    this.name = 'ApplyConflict';
+    this.object = object;
+    this.conflicts = conflicts;
+  }
+
+  /** Null when the 409 is of another sort, such as a failed precondition. */
+  static from(object: KubeObject, response: HttpResponse): ApplyConflict | null {
+    const details = statusOf(response)?.details;
+    const causes = isJsonObject(details) && Array.isArray(details.causes) ? details.causes.filter(isJsonObject) : [];
+    const conflicts = causes
+      .filter((cause) => cause.reason === 'FieldManagerConflict')
+      .map((cause) => ({ manager: /"([^"]*)"/.exec(String(cause.message))?.[1] ?? '?', field: String(cause.field) }));
+    return conflicts.length > 0 ? new ApplyConflict(object, conflicts) : null;
+  }
+}
+
+/** The metav1.Status of an answer; null when something else than the API server answered. */
+export function statusOf(response: HttpResponse): JsonObject | null {
+  try {
+    const value = JSON.parse(response.body);
+    return isJsonObject(value) && value.kind === 'Status' ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+const BY_STATUS: { [status: number]: { kind: ProblemKind; next: string } } = {
+  401: {
+    kind: 'connection',
+    next: 'The credentials of the kubeconfig are wrong or expired: fetch a fresh one just before this step.',
+  },
+  403: { kind: 'permission', next: 'Grant the permission that the message names to the identity of the kubeconfig.' },
+  404: {
+    kind: 'target',
+    next: 'Check that the namespace exists and that the CustomResourceDefinitions are installed.',
+  },
+  409: { kind: 'conflict', next: 'Something else changes this object at the same time: run again when it is done.' },
+  422: {
+    kind: 'target',
+    next: 'The API server does not take this value: correct the input that the field comes from.',
+  },
+  429: { kind: 'target', next: 'The API server is overloaded: run again later.' },
+};
+
+/** An answer that is an error, in the API server's own words. */
+export function statusProblem(tried: string, response: HttpResponse): Problem {
+  const status = statusOf(response);
+  const { kind, next } = BY_STATUS[response.status] ?? {
+    kind: 'target' satisfies ProblemKind,
+    next: "Look at the API server's and the admission webhooks' logs; running again is safe.",
+  };
+  const words = status === null ? response.body.slice(0, 300).trim() : String(status.message);
+  return new Problem({ kind, tried, reason: `HTTP ${response.status}: ${words || 'no message'}.`, next });
+}
+
+const BY_CODE: [pattern: RegExp, next: string][] = [
+  [
+    /ENOTFOUND|EAI_AGAIN/,
+    "The server's name does not resolve here: check the kubeconfig's server and the runner's network.",
+  ],
+  [/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH/, "Nothing listens there: check the kubeconfig's server address and port."],
+  [
+    /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/,
+    "The kubeconfig's certificate-authority-data does not fit this server.",
+  ],
+  [/ERR_SSL|EPROTO/, "The server refused the TLS connection: check the kubeconfig's client certificate."],
+];
+
+/** No answer arrived: the connection failed or broke. A Problem (say, of an exec plugin) and a cancellation stay as they are. */
+export function connectionProblem(tried: string, error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof Problem || error.name === 'AbortError') return error;
+  const code = 'code' in error ? String(error.code) : '';
+  const next = BY_CODE.find(([pattern]) => pattern.test(code))?.[1];
+  return new Problem({
+    kind: 'connection',
+    tried,
+    reason: `${error.message.trim() || code}.`,
+    next: next ?? 'Check that the runner reaches the API server (network, VPN, firewall); running again is safe.',
+  });
+}

@@ -1,0 +1,98 @@
+import { dig, digObjects, digText, type JsonObject } from '../json.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { Problem } from '../problem.ts';
+import type { RunContext } from './context.ts';
+
+const LOG_LINES = 8;
+
+/** Restarts after which a crashing container is not expected to recover by itself. */
+const HOPELESS_RESTARTS = 3;
+
+/** Why a container does not run, by the kubelet's reason, and what to do about it. */
+const HOPELESS_WAITING: { [reason: string]: string } = {
+  ErrImagePull:
+    'Check the image name and tag (inputs nats_version, nats_image, reloader_image, exporter_image) and the registry.',
+  ImagePullBackOff:
+    'Check the image name and tag (inputs nats_version, nats_image, reloader_image, exporter_image) and the registry.',
+  InvalidImageName: 'Correct the image input.',
+  CreateContainerConfigError: 'The pod names a Secret or ConfigMap that does not exist: look at its events.',
+  CreateContainerError: "The container runtime refused the container: look at the pod's events.",
+};
+
+/** A pod's trouble in one sentence, and whether waiting on cannot help. */
+export interface Trouble {
+  pod: string;
+  container: string;
+  reason: string;
+  next: string;
+  hopeless: boolean;
+}
+
+/** What keeps the pods from becoming Ready, the hopeless first; empty when they only need time. */
+export function troublesOf(pods: KubeObject[]): Trouble[] {
+  const troubles = pods.flatMap((pod) => [...schedulingTroubles(pod), ...containerTroubles(pod)]);
+  return troubles.sort((a, b) => Number(b.hopeless) - Number(a.hopeless));
+}
+
+function schedulingTroubles(pod: KubeObject): Trouble[] {
+  return digObjects(pod.status, 'conditions')
+    .filter((condition) => condition.type === 'PodScheduled' && condition.status === 'False')
+    .map((condition) => ({
+      pod: pod.metadata.name,
+      container: '',
+      reason: `not scheduled: ${digText(condition, 'message')}`,
+      next: 'Add nodes that fit, or relax the inputs host_anti_affinity, zone_spread, instance_type_anti_affinity_required or the node inputs.',
+      hopeless: false,
+    }));
+}
+
+function containerTroubles(pod: KubeObject): Trouble[] {
+  return digObjects(pod.status, 'containerStatuses').flatMap((status) => {
+    const trouble = containerTrouble(status);
+    return trouble === null ? [] : [{ pod: pod.metadata.name, container: digText(status, 'name'), ...trouble }];
+  });
+}
+
+function containerTrouble(status: JsonObject): Omit<Trouble, 'pod' | 'container'> | null {
+  const reason = digText(status, 'state', 'waiting', 'reason');
+  const next = HOPELESS_WAITING[reason];
+  if (next !== undefined) {
+    return { reason: `${reason}: ${digText(status, 'state', 'waiting', 'message')}`, next, hopeless: true };
+  }
+  const restarts = Number(dig(status, 'restartCount') ?? 0);
+  const ended = dig(status, 'state', 'terminated') ?? dig(status, 'lastState', 'terminated');
+  if (restarts === 0 || status.ready === true) return null;
+  const hopeless = restarts >= HOPELESS_RESTARTS;
+  if (digText(ended, 'reason') === 'OOMKilled') {
+    return {
+      reason: `out of memory ${restarts} times`,
+      next: 'Raise the input minimum_memory_mb: 55 MB and 20 MB more for each stream written at the same time, 256 MB with large messages.',
+      hopeless,
+    };
+  }
+  return {
+    reason: `exited with code ${digText(ended, 'exitCode')}, ${restarts} restarts`,
+    next: "The container's last log lines are above; correct what they name and run again.",
+    hopeless,
+  };
+}
+
+/** The trouble as an error, with the pod's last warnings and log lines written to the log first. */
+export async function explain({ kube, log, namespace }: RunContext, trouble: Trouble): Promise<Problem> {
+  const { pod, container } = trouble;
+  const fields = `involvedObject.name=${pod},type=Warning`;
+  const events = await kube.list('Event', namespace, { fields });
+  for (const event of events.slice(-LOG_LINES))
+    log.info(`  event  ${digText(event, 'reason')}: ${digText(event, 'message')}`);
+  if (container !== '') {
+    const previous = await kube.podLog(namespace, pod, container, { tailLines: LOG_LINES, previous: true });
+    const text = previous || (await kube.podLog(namespace, pod, container, { tailLines: LOG_LINES, previous: false }));
+    for (const line of text.split('\n').filter((line) => line !== '')) log.info(`  ${container}  ${line}`);
+  }
+  return new Problem({
+    kind: 'unhealthy',
+    tried: `Starting pod ${namespace}/${pod}${container === '' ? '' : `, container ${container}`}`,
+    reason: `${trouble.reason}.`,
+    next: trouble.next,
+  });
+}

@@ -1,0 +1,53 @@
+import { selectorLabels } from '../desired/labels.ts';
+import type { ImmutableFields, TargetFacts } from '../desired/state.ts';
+import type { Inputs } from '../inputs/table.ts';
+import { dig, digObjects, digText, isJsonObject } from '../json.ts';
+import { type KubeClient, labelSelector } from '../kube/client.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { bytesOf } from '../kube/quantity.ts';
+import { type Adaptation, choosePriorityClass, chooseStorageClass } from './adaptation.ts';
+import type { Target } from './preflight.ts';
+
+export interface Findings {
+  facts: TargetFacts;
+  adaptations: Adaptation[];
+}
+
+/** Reads what the desired state of the cluster `name` depends on. Throws where the target lacks what was insisted on. */
+export async function gatherFacts(kube: KubeClient, inputs: Inputs, target: Target, name: string): Promise<Findings> {
+  const { namespace } = inputs;
+  const [statefulSet, claims] = await Promise.all([
+    kube.get('StatefulSet', namespace, name),
+    kube.list('PersistentVolumeClaim', namespace, { labels: labelSelector(selectorLabels(name)) }),
+  ]);
+  const storage = statefulSet === null ? chooseStorageClass(inputs, target.storageClasses) : null;
+  const priority = choosePriorityClass(inputs, target.priorityClass);
+  return {
+    facts: {
+      name,
+      storageClassName: storage?.name ?? inputs.persistence_storage_class_name,
+      priorityClassName: priority.name,
+      immutable: statefulSet === null ? null : immutableFields(statefulSet),
+      volumeBytes: smallestVolume(claims),
+      clusterUid: target.clusterUid,
+    },
+    adaptations: [storage?.adaptation, priority.adaptation].filter((adaptation) => adaptation != null),
+  };
+}
+
+/** What the API server lets nobody change, without what it added itself to the claim templates. */
+function immutableFields({ spec }: KubeObject): ImmutableFields {
+  const selector = dig(spec, 'selector');
+  return {
+    podManagementPolicy: digText(spec, 'podManagementPolicy'),
+    serviceName: digText(spec, 'serviceName'),
+    selector: isJsonObject(selector) ? selector : {},
+    volumeClaimTemplates: digObjects(spec, 'volumeClaimTemplates').map(({ status: _status, ...template }) => template),
+  };
+}
+
+/** Bytes of the smallest data volume by the claims' status; null before one is bound. */
+function smallestVolume(claims: KubeObject[]): number | null {
+  const bound = claims.map((claim) => digText(claim.status, 'capacity', 'storage')).filter((storage) => storage !== '');
+  return bound.length === 0 ? null : Math.min(...bound.map(bytesOf));
+}

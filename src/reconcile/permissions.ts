@@ -1,0 +1,78 @@
+import type { Access, KubeClient } from '../kube/client.ts';
+import { groupOf, type Kind, RESOURCES } from '../kube/resources.ts';
+import { Problem } from '../problem.ts';
+
+const APPLIED: Kind[] = [
+  'ConfigMap',
+  'Service',
+  'ServiceAccount',
+  'Role',
+  'RoleBinding',
+  'NetworkPolicy',
+  'PodDisruptionBudget',
+  'StatefulSet',
+  'Issuer',
+  'Certificate',
+];
+
+/** What a run does to each kind in its namespace: https://kubernetes.io/docs/reference/access-authn-authz/authorization/#review-your-request-attributes */
+const NEEDED: { kinds: Kind[]; subresource?: string; verbs: string[] }[] = [
+  { kinds: APPLIED, verbs: ['get', 'list', 'create', 'patch', 'delete'] },
+  { kinds: ['Lease'], verbs: ['get', 'create', 'update'] },
+  { kinds: ['Secret'], verbs: ['get'] },
+  { kinds: ['PersistentVolumeClaim', 'Event'], verbs: ['list'] },
+  { kinds: ['Pod'], verbs: ['list', 'patch'] },
+  { kinds: ['Pod'], subresource: 'proxy', verbs: ['get'] },
+  { kinds: ['Pod'], subresource: 'log', verbs: ['get'] },
+  { kinds: ['Certificate'], subresource: 'status', verbs: ['patch'] },
+];
+
+/** Read once, cluster-wide: how the target is equipped. */
+const CLUSTER_WIDE: { kind: Kind; verb: string }[] = [
+  { kind: 'Namespace', verb: 'get' },
+  { kind: 'StorageClass', verb: 'list' },
+  { kind: 'PriorityClass', verb: 'get' },
+];
+
+/** Each permission that a run on the namespace needs, as an access review asks for it. */
+export function neededAccess(namespace: string, createNamespace: boolean): Access[] {
+  const inNamespace = NEEDED.flatMap(({ kinds, subresource, verbs }) =>
+    kinds.flatMap((kind) => verbs.map((verb) => ({ ...accessTo(kind, verb, subresource), namespace }))),
+  );
+  const clusterWide = CLUSTER_WIDE.map(({ kind, verb }) => accessTo(kind, verb));
+  return [...inNamespace, ...clusterWide, ...(createNamespace ? [accessTo('Namespace', 'create')] : [])];
+}
+
+function accessTo(kind: Kind, verb: string, subresource?: string): Access {
+  const resource = RESOURCES[kind];
+  return {
+    verb,
+    group: groupOf(resource),
+    resource: subresource === undefined ? resource.plural : `${resource.plural}/${subresource}`,
+  };
+}
+
+/** Rejects with all missing permissions at once, as rules of a Role, before anything is written. */
+export async function checkPermissions(kube: KubeClient, accesses: Access[]): Promise<void> {
+  const allowed = await Promise.all(accesses.map((access) => kube.isAllowed(access)));
+  const missing = accesses.filter((_, index) => allowed[index] === false);
+  if (missing.length === 0) return;
+  throw new Problem({
+    kind: 'permission',
+    tried: "Checking the kubeconfig identity's permissions",
+    reason: `${missing.length} are missing; nothing was written.`,
+    findings: rulesFor(missing),
+    next: 'Add these rules to a Role in the namespace (a ClusterRole where no namespace is named), bound to that identity.',
+  });
+}
+
+/** One line a resource: "apiGroups: [apps], resources: [statefulsets], verbs: [create, patch]". */
+function rulesFor(accesses: Access[]): string[] {
+  const verbs = new Map<string, string[]>();
+  for (const { group, resource, namespace, verb } of accesses) {
+    const scope = namespace === undefined ? '' : ` (namespace ${namespace})`;
+    const rule = `apiGroups: ["${group}"], resources: [${resource}]${scope}`;
+    verbs.set(rule, [...(verbs.get(rule) ?? []), verb]);
+  }
+  return [...verbs].map(([rule, list]) => `${rule}, verbs: [${list.join(', ')}]`);
+}

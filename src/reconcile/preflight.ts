@@ -1,0 +1,83 @@
+import type { Inputs } from '../inputs/table.ts';
+import { dig } from '../json.ts';
+import type { Access, KubeClient } from '../kube/client.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { Problem } from '../problem.ts';
+import { checkPermissions, neededAccess } from './permissions.ts';
+
+/** Of the Panfactum stack; higher than what the cluster gives by default. */
+export const PRIORITY_CLASS = 'workload-important';
+
+/** The oldest minor line whose API has all that is applied: unhealthyPodEvictionPolicy and StatefulSet PVC retention. */
+const OLDEST_KUBERNETES = { major: 1, minor: 27 };
+
+export interface Target {
+  kubernetesVersion: string;
+  /** uid of the kube-system namespace: tells this cluster from any other. */
+  clusterUid: string;
+  namespaceExists: boolean;
+  storageClasses: KubeObject[];
+  priorityClass: KubeObject | null;
+}
+
+/**
+ * Looks at the target, side by side and without a write. Rejects with what is wrong with it.
+ *
+ * @param vaultAccess what reaching Vault needs, when it goes through the API server
+ */
+export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAccess: Access[]): Promise<Target> {
+  const { namespace } = inputs;
+  const kubernetesVersion = await kube.serverVersion();
+  checkKubernetesVersion(kubernetesVersion);
+  await checkPermissions(kube, [...neededAccess(namespace, inputs.create_namespace), ...vaultAccess]);
+  const [kubeSystem, existing, storageClasses, priorityClass] = await Promise.all([
+    kube.get('Namespace', undefined, 'kube-system'),
+    kube.get('Namespace', undefined, namespace),
+    kube.list('StorageClass', undefined),
+    kube.get('PriorityClass', undefined, PRIORITY_CLASS),
+    checkCertManager(kube),
+  ]);
+  checkNamespace(inputs, existing);
+  return {
+    kubernetesVersion,
+    clusterUid: String(kubeSystem?.metadata.uid ?? ''),
+    namespaceExists: existing !== null,
+    storageClasses,
+    priorityClass,
+  };
+}
+
+function checkKubernetesVersion(version: string): void {
+  const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
+  if (Number(major) > OLDEST_KUBERNETES.major || Number(minor) >= OLDEST_KUBERNETES.minor) return;
+  throw new Problem({
+    kind: 'target',
+    tried: 'Checking the version of Kubernetes',
+    reason: `It is ${version}; this action needs ${OLDEST_KUBERNETES.major}.${OLDEST_KUBERNETES.minor} or later.`,
+    next: 'Upgrade the cluster.',
+  });
+}
+
+async function checkCertManager(kube: KubeClient): Promise<void> {
+  if (await kube.serves('cert-manager.io/v1')) return;
+  throw new Problem({
+    kind: 'target',
+    tried: 'Looking for cert-manager',
+    reason: 'The cluster does not serve cert-manager.io/v1: cert-manager is not installed.',
+    next: 'Install cert-manager 1.16 or later (https://cert-manager.io/docs/installation/) and run again; nothing was written.',
+  });
+}
+
+function checkNamespace({ namespace, create_namespace }: Inputs, existing: KubeObject | null): void {
+  const terminating = dig(existing ?? undefined, 'status', 'phase') === 'Terminating';
+  if (terminating || (existing === null && !create_namespace)) {
+    throw new Problem({
+      kind: 'target',
+      tried: `Looking for namespace ${namespace}`,
+      reason: terminating ? 'It is being deleted.' : 'It does not exist.',
+      next: terminating
+        ? 'Wait until it is gone and run again, with create_namespace: true.'
+        : `Set the input create_namespace: true, or create it: kubectl create namespace ${namespace}`,
+    });
+  }
+}

@@ -1,0 +1,114 @@
+import { MANAGER, selectorLabels } from '../desired/labels.ts';
+import { dig, digText } from '../json.ts';
+import { labelSelector } from '../kube/client.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { PORTS } from '../nats/layout.ts';
+import type { RunContext } from './context.ts';
+import { explain, troublesOf } from './diagnosis.ts';
+import { type Progress, until } from './until.ts';
+
+/** Touched on a pod so that its kubelet looks at the ConfigMap at once. */
+const CONFIG_HASH_ANNOTATION = `${MANAGER}/config-hash`;
+
+/** Milliseconds between the first sight of a hopeless pod and the end of the wait: some troubles pass (a late Secret). */
+const GRACE = 10_000;
+
+/**
+ * Waits until the StatefulSet runs its present revision on every pod and all are Ready. Ends early, with the pod's
+ * events and log, when a pod of the present revision cannot come up by itself.
+ */
+export async function waitForRollout(context: RunContext): Promise<void> {
+  const { kube, clock, namespace, name } = context;
+  let hopelessSince: number | undefined;
+  await until(
+    {
+      ...context,
+      tried: `Waiting for the pods of StatefulSet ${namespace}/${name}`,
+      next: `Look at: kubectl -n ${namespace} describe pods -l app.kubernetes.io/instance=${name}. A longer input timeout helps when nodes or volumes are slow.`,
+    },
+    async () => {
+      const [statefulSet, pods] = await Promise.all([kube.get('StatefulSet', namespace, name), podsOf(context)]);
+      const progress = rolloutProgress(statefulSet);
+      if (progress.done) return progress;
+      const revision = digText(statefulSet?.status, 'updateRevision');
+      const current = pods.filter((pod) => pod.metadata.labels?.['controller-revision-hash'] === revision);
+      const [trouble] = troublesOf(current);
+      if (trouble === undefined) return progress;
+      hopelessSince = trouble.hopeless ? (hopelessSince ?? clock.now()) : undefined;
+      if (hopelessSince !== undefined && clock.now() - hopelessSince >= GRACE) throw await explain(context, trouble);
+      return { done: false, missing: `${progress.missing}; ${trouble.pod}: ${trouble.reason}` };
+    },
+  );
+}
+
+/** The rules of `kubectl rollout status` for a StatefulSet, and that every pod is available. */
+export function rolloutProgress(statefulSet: KubeObject | null): Progress {
+  const wanted = Number(dig(statefulSet?.spec, 'replicas') ?? 0);
+  const status = statefulSet?.status;
+  const count = (field: string) => Number(dig(status, field) ?? 0);
+  if (statefulSet === null || count('observedGeneration') < Number(statefulSet.metadata.generation)) {
+    return { done: false, missing: 'the StatefulSet controller has not seen the change yet' };
+  }
+  if (digText(status, 'updateRevision') !== digText(status, 'currentRevision') && count('updatedReplicas') < wanted) {
+    return {
+      done: false,
+      missing: `${count('updatedReplicas')} of ${wanted} pods updated, ${count('readyReplicas')} Ready`,
+    };
+  }
+  if (count('readyReplicas') < wanted || count('availableReplicas') < wanted) {
+    return { done: false, missing: `${count('readyReplicas')} of ${wanted} pods Ready` };
+  }
+  if (digText(status, 'updateRevision') !== digText(status, 'currentRevision')) {
+    return { done: false, missing: 'the StatefulSet controller has not finished the update yet' };
+  }
+  return { done: true };
+}
+
+export function podsOf({ kube, namespace, name }: RunContext): Promise<KubeObject[]> {
+  return kube.list('Pod', namespace, { labels: labelSelector(selectorLabels(name)) });
+}
+
+/** When each pod's server last loaded its configuration, by pod; '' where it does not answer. */
+export async function configLoadTimes(context: RunContext): Promise<Map<string, string>> {
+  const { kube, namespace } = context;
+  const pods = await podsOf(context);
+  const times = await Promise.all(
+    pods.map(async ({ metadata: { name } }): Promise<[string, string]> => {
+      const varz = await kube.getFromPod(namespace, name, PORTS.monitoring, '/varz');
+      return [name, digText(varz ?? undefined, 'config_load_time')];
+    }),
+  );
+  return new Map(times);
+}
+
+/**
+ * Has the running servers load a changed nats.conf: an annotation on each pod makes its kubelet bring the new file at
+ * once (a minute otherwise), the reloader beside the server then sends the signal.
+ *
+ * @param before what configLoadTimes told before the ConfigMap was written
+ */
+export async function reloadConfig(
+  context: RunContext,
+  configHash: string,
+  before: Map<string, string>,
+): Promise<void> {
+  const { kube, namespace, name } = context;
+  const annotations = { [CONFIG_HASH_ANNOTATION]: configHash };
+  const patch = { metadata: { annotations } };
+  await Promise.all([...before.keys()].map((pod) => kube.patch('Pod', namespace, pod, patch)));
+  await until(
+    {
+      ...context,
+      every: 200,
+      tried: `Waiting for the servers of ${name} to load their new configuration`,
+      next: `Look at: kubectl -n ${namespace} logs -l app.kubernetes.io/instance=${name} -c nats --tail=20. A server that refuses a configuration keeps the old one.`,
+    },
+    async () => {
+      const now = await configLoadTimes(context);
+      const waiting = [...before].filter(([pod, time]) => (now.get(pod) || time) === time).map(([pod]) => pod);
+      return waiting.length === 0
+        ? { done: true }
+        : { done: false, missing: `not reloaded yet: ${waiting.join(', ')}` };
+    },
+  );
+}

@@ -1,0 +1,10 @@
+/** Where a run tells what it does: the runner's log and its annotations. */
+export interface Log {
+  info(message: string): void;
+  /** Also shown as an annotation of the workflow run. */
+  notice(message: string): void;
+  /** Also shown as an annotation of the workflow run. */
+  warning(message: string): void;
+  /** Folds the lines that `work` writes below a title. */
+  group<T>(title: string, work: () => Promise<T>): Promise<T>;
+}
