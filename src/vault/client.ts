@@ -54,6 +54,7 @@ export interface VaultConnection {
 export function createVaultClient(connection: VaultConnection): VaultClient {
   const { transport, pathPrefix, namespace, clock, progress } = connection;
   let token: string | null = null;
+  let waiting = 0;
 
   function headers(path: string[]): { [name: string]: string } {
     return {
@@ -91,8 +92,10 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
         if (outcome.error !== undefined) throw unreachable(request, outcome.error);
         return { request, response: outcome.response };
       }
-      if (count === 1) progress(`${waitReason(outcome)} Waiting for it, up to ${BUDGET / 1000} s.`);
-      await clock.sleep(delay);
+      // Requests go side by side: one of them tells what all of them wait for.
+      if (count === 1 && waiting === 0) progress(`${waitReason(outcome)} Waiting for it, up to ${BUDGET / 1000} s.`);
+      waiting++;
+      await clock.sleep(delay).finally(() => waiting--);
     }
   }
 

@@ -1,11 +1,12 @@
 import type { DesiredVault } from '../desired/state.ts';
 import type { Json } from '../json.ts';
 import { Problem } from '../problem.ts';
-import type { LiveVault, VaultChange } from './objects.ts';
-import { policyPath } from './objects.ts';
+import { type FieldChange, type LiveVault, policyPath, type VaultChange } from './objects.ts';
 import { pathText } from './path.ts';
 
 const MARK = '# kube-nats-action owner: ';
+/** Items of a list that a message shows. */
+const SHOWN = 4;
 
 /** Who the objects belong to: "clusterUid/namespace/name" from the policy's first line; null where it is not marked. */
 export function ownerOf(rules: string): string | null {
@@ -26,7 +27,7 @@ export function checkOwnership(desired: DesiredVault, live: LiveVault, changes: 
 
 function checkPolicy(policy: DesiredVault['policy'], live: string): void {
   const owner = ownerOf(live);
-  if (owner === ownerOf(policy.rules)) return;
+  if (owner !== null && owner === ownerOf(policy.rules)) return;
   if (owner !== null) throw foreignPolicy(policy, owner);
   if (live.trim() !== withoutMark(policy.rules)) throw unmarkedPolicy(policy);
 }
@@ -72,14 +73,23 @@ function foreignRoles(policy: DesiredVault['policy'], changes: VaultChange[]): P
 }
 
 function differences(change: VaultChange): string {
-  const fields = change.fields.map(({ name, from, to }) => `${name} is ${shortened(from)}, not ${shortened(to)}`);
-  return `${change.path.at(-1)}: ${fields.join(', ')}`;
+  return `${change.path.at(-1)}: ${change.fields.map(difference).join(', ')}`;
 }
 
-/** A server role names dozens of hosts: some tell whose it is. */
-function shortened(value: Json): string {
-  const text = JSON.stringify(value);
-  return text.length <= 160 ? text : `${text.slice(0, 160)}...`;
+/** Of lists only what one side lacks: a server role names dozens of hosts. */
+function difference({ name, from, to }: FieldChange): string {
+  if (!Array.isArray(from) || !Array.isArray(to))
+    return `${name} is ${JSON.stringify(from)}, not ${JSON.stringify(to)}`;
+  return `${name} has ${some(without(from, to))}, not ${some(without(to, from))}`;
+}
+
+function without(list: Json[], others: Json[]): Json[] {
+  return list.filter((item) => !others.includes(item));
+}
+
+function some(list: Json[]): string {
+  const rest = list.length - SHOWN;
+  return JSON.stringify(list.slice(0, SHOWN)) + (rest > 0 ? ` and ${rest} more` : '');
 }
 
 function tried(policy: DesiredVault['policy']): string {

@@ -114,8 +114,8 @@ const RULES: Rule[] = [
     when: (refusal) => isLogin(refusal.path) && refusal.status >= 400 && refusal.status < 500 && refusal.status !== 429,
     kind: 'vault',
     next: (refusal) =>
-      `Check vault_role, and what that role of ${authMount(refusal.path)} is bound to: its claims, audience, ` +
-      'ServiceAccount or secret id.',
+      `Check vault_role (vault_role_id and vault_secret_id), and what that role of ${authMount(refusal.path)} is bound ` +
+      'to: its claims, audience, ServiceAccount or networks.',
   },
   {
     when: (refusal) => refusal.status === 403,
@@ -129,7 +129,7 @@ const RULES: Rule[] = [
     next: ({ path }) =>
       path[0] === 'auth'
         ? `No Kubernetes auth method is enabled at ${authMount(path)}: correct vault_kubernetes_auth_path, or enable it there.`
-        : `No PKI secrets engine is mounted at ${pathText(path.slice(0, -2))}: correct vault_internal_pki_backend_mount_path, or mount one there.`,
+        : `No PKI secrets engine is mounted at ${pkiMount(path)}: correct vault_internal_pki_backend_mount_path, or mount one there.`,
   },
   {
     when: (refusal) => refusal.status === 412 || refusal.status === 429 || refusal.status >= 500,
@@ -255,6 +255,16 @@ function isLogin(path: string[]): boolean {
 /** "auth/kubernetes" of auth/kubernetes/login and auth/kubernetes/role/x. */
 function authMount(path: string[]): string {
   return pathText(path.slice(0, isLogin(path) ? -1 : -2));
+}
+
+/** "pki/internal" of pki/internal/roles/x, pki/internal/ca_chain and pki/internal/ca/pem. */
+function pkiMount(path: string[]): string {
+  return pathText(
+    path.slice(
+      0,
+      path.findLastIndex((segment) => ['roles', 'ca_chain', 'ca'].includes(segment)),
+    ),
+  );
 }
 
 function proxiedService(pathPrefix: string): { namespace: string; service: string; port: string } {
