@@ -1,6 +1,20 @@
 import type { Inputs } from '../inputs/table.ts';
+import { memorySizes } from '../nats/memory.ts';
+import { restartHash } from '../nats/restart.ts';
+import { resolveVersions } from '../nats/versions.ts';
+import { certificates } from './certificates.ts';
+import { configMap, serverConf } from './config.ts';
+import { disruptionBudget } from './disruption.ts';
+import { identities } from './identities.ts';
+import { issuers } from './issuers.ts';
+import { chosenMemory } from './memory.ts';
 import { clusterNames } from './names.ts';
+import { networkPolicy } from './network-policy.ts';
+import { services } from './services.ts';
 import type { DesiredState, TargetFacts } from './state.ts';
+import { statefulSet } from './statefulset.ts';
+import { ignoredStorage } from './storage.ts';
+import { vaultObjects } from './vault-objects.ts';
 
 /**
  * Everything that should exist for one NATS cluster: the same bytes for the same inputs and facts.
@@ -9,13 +23,25 @@ import type { DesiredState, TargetFacts } from './state.ts';
  */
 export function desiredState(inputs: Inputs, facts: TargetFacts): DesiredState {
   const names = clusterNames(facts.name, inputs.namespace, facts.immutable?.serviceName);
+  const versions = resolveVersions(inputs);
+  const { request, notices } = chosenMemory(inputs, versions);
+  const memory = memorySizes(request);
+  const conf = serverConf(inputs, names, memory, facts.volumeBytes);
+  const holders = identities(inputs, names);
+  const pods = { versions, memory, restartHash: restartHash(conf, versions.abilities) };
   return {
-    objects: [],
-    vault: {
-      pkiRoles: [],
-      policy: { name: names.vaultPolicy, rules: '' },
-      authRole: { path: [], parameters: {} },
-    },
-    notices: [],
+    objects: [
+      ...issuers(inputs, names, holders),
+      ...certificates(inputs, names, holders),
+      configMap(inputs, names, conf),
+      ...services(inputs, names),
+      networkPolicy(inputs, names),
+      statefulSet(inputs, names, facts, pods),
+      disruptionBudget(inputs, names),
+    ],
+    vault: vaultObjects(inputs, names, holders, facts.clusterUid),
+    notices: facts.immutable
+      ? [...notices, ...ignoredStorage(inputs, facts.storageClassName, facts.immutable)]
+      : notices,
   };
 }

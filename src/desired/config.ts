@@ -1,0 +1,46 @@
+import type { Inputs } from '../inputs/table.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { type ConfBlock, renderConf } from '../nats/conf-text.ts';
+import { CONFIG_FILE } from '../nats/layout.ts';
+import { fileStoreBytes, type MemorySizes } from '../nats/memory.ts';
+import { natsConf } from '../nats/nats-conf.ts';
+import { metadata } from './labels.ts';
+import { type Names, podHosts, userName } from './names.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+/** nats.conf as a tree; `volumeBytes` is the size of the smallest data volume, null while there is none. */
+export function serverConf(inputs: Inputs, names: Names, memory: MemorySizes, volumeBytes: number | null): ConfBlock {
+  return natsConf({
+    cluster: names.cluster,
+    users: {
+      superuser: userName(names.cluster, 'superuser'),
+      admin: userName(names.cluster, 'admin'),
+      reader: userName(names.cluster, 'reader'),
+    },
+    hosts: podHosts(names, inputs.replicas),
+    logLevel: inputs.log_level,
+    pingSeconds: inputs.ping_interval_seconds,
+    writeDeadlineSeconds: inputs.write_deadline_seconds,
+    maxConnections: inputs.max_connections,
+    maxControlLineBytes: inputs.max_control_line_kb * KIB,
+    maxPayloadBytes: inputs.max_payload_mb * MIB,
+    memoryStoreBytes: memory.memoryStore,
+    fileStoreBytes: fileStoreBytes(volumeBytes ?? inputs.persistence_initial_storage_gb * GIB),
+    maxCatchupBytes: inputs.max_outstanding_catchup_mb * MIB,
+    fsyncSeconds: inputs.fsync_interval_seconds,
+  });
+}
+
+/** The ConfigMap with nats.conf: there is no secret in it, as clients are known by their certificates. */
+export function configMap(inputs: Inputs, names: Names, conf: ConfBlock): KubeObject {
+  const heading = `# ${names.cluster} in ${names.namespace}: written by kube-nats-action\n`;
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: metadata(inputs, names, names.cluster),
+    data: { [CONFIG_FILE]: heading + renderConf(conf) },
+  };
+}

@@ -1,0 +1,127 @@
+import { Problem } from '../problem.ts';
+
+/** What the choice of versions depends on, as the inputs give it. */
+export interface VersionInputs {
+  helm_version: string;
+  nats_version: string | null;
+}
+
+export interface Versions {
+  /** Of nats-server: "2.10.23". */
+  server: string;
+  /** Of prometheus-nats-exporter. */
+  exporter: string;
+  /** What the server's minor release can do. */
+  abilities: ServerAbilities;
+}
+
+export interface ServerAbilities {
+  /** MiB below which a server is killed for its memory under an ordinary load. */
+  minimumMemory: number;
+  /** Whether a reload may raise the limits of JetStream's storage; a restart is needed otherwise. */
+  storageLimitsReload: boolean;
+}
+
+/**
+ * The server releases this action knows. Memory, measured: 2.10 lives in 50 MiB; later releases keep the last block of
+ * every stream that is written, up to 8 MB and as much for its Raft log, and are killed there with four such streams;
+ * 256 MiB carries ten of them, or 8 MB messages with consumers. Storage limits: raised by reload from 2.12.7 on.
+ */
+const SERVER_LINES: { [line: string]: { minimumMemory: number; storageLimitsReloadFrom: number } } = {
+  '2.10': { minimumMemory: 50, storageLimitsReloadFrom: Number.POSITIVE_INFINITY },
+  '2.11': { minimumMemory: 256, storageLimitsReloadFrom: Number.POSITIVE_INFINITY },
+  '2.12': { minimumMemory: 256, storageLimitsReloadFrom: 7 },
+  '2.14': { minimumMemory: 256, storageLimitsReloadFrom: 0 },
+};
+
+/** Releases of the chart bitnami/nats: series, first and last patch, nats-server and exporter that they ship. */
+const CHARTS: readonly (readonly [string, number, number, string, string])[] = [
+  ['8.0', 0, 3, '2.10.12', '0.14.0'],
+  ['8.0', 4, 4, '2.10.14', '0.14.0'],
+  ['8.0', 5, 6, '2.10.14', '0.15.0'],
+  ['8.0', 7, 8, '2.10.15', '0.15.0'],
+  ['8.1', 0, 0, '2.10.15', '0.15.0'],
+  ['8.2', 0, 0, '2.10.15', '0.15.0'],
+  ['8.2', 1, 8, '2.10.16', '0.15.0'],
+  ['8.2', 9, 11, '2.10.17', '0.15.0'],
+  ['8.2', 12, 16, '2.10.18', '0.15.0'],
+  ['8.3', 0, 1, '2.10.18', '0.15.0'],
+  ['8.3', 2, 2, '2.10.19', '0.15.0'],
+  ['8.3', 3, 5, '2.10.20', '0.15.0'],
+  ['8.4', 0, 2, '2.10.20', '0.15.0'],
+  ['8.4', 3, 4, '2.10.21', '0.15.0'],
+  ['8.4', 5, 10, '2.10.22', '0.15.0'],
+  ['8.5', 0, 0, '2.10.22', '0.15.0'],
+  ['8.5', 1, 1, '2.10.23', '0.16.0'],
+  ['8.5', 2, 4, '2.10.24', '0.16.0'],
+  ['9.0', 0, 0, '2.10.24', '0.16.0'],
+  ['9.0', 1, 3, '2.10.25', '0.16.0'],
+  ['9.0', 4, 6, '2.10.26', '0.16.0'],
+  ['9.0', 7, 7, '2.11.0', '0.16.0'],
+  ['9.0', 8, 8, '2.11.0', '0.17.2'],
+  ['9.0', 9, 12, '2.11.1', '0.17.2'],
+  ['9.0', 13, 13, '2.11.2', '0.17.2'],
+  ['9.0', 14, 16, '2.11.3', '0.17.2'],
+  ['9.0', 17, 17, '2.11.3', '0.17.3'],
+  ['9.0', 18, 20, '2.11.4', '0.17.3'],
+  ['9.0', 21, 21, '2.11.5', '0.17.3'],
+  ['9.0', 22, 23, '2.11.6', '0.17.3'],
+  ['9.0', 24, 27, '2.11.7', '0.17.3'],
+  ['9.0', 28, 28, '2.11.8', '0.17.3'],
+];
+
+/** Beside a server that no chart chose. */
+const NEWEST_EXPORTER = '0.20.1';
+
+/**
+ * The versions to run: those that the chart release ships, or nats_version with the newest known exporter.
+ *
+ * @throws Problem of kind 'input' for a chart release or a server's minor release that is not known
+ */
+export function resolveVersions(inputs: VersionInputs): Versions {
+  const chart = chartVersions(inputs.helm_version);
+  if (inputs.nats_version === null) return { ...chart, abilities: serverAbilities(chart.server) };
+  return {
+    server: inputs.nats_version,
+    exporter: NEWEST_EXPORTER,
+    abilities: serverAbilities(inputs.nats_version),
+  };
+}
+
+function chartVersions(release: string): { server: string; exporter: string } {
+  const [wanted, patch] = splitVersion(release);
+  for (const [series, first, last, server, exporter] of CHARTS) {
+    if (series === wanted && patch >= first && patch <= last) return { server, exporter };
+  }
+  throw new Problem({
+    kind: 'input',
+    tried: `Looking up helm_version "${release}"`,
+    reason: `it is not a known release of the chart bitnami/nats; known are ${knownCharts()}.`,
+    next: 'Set helm_version to one of them; nats_version chooses the server freely.',
+  });
+}
+
+function knownCharts(): string {
+  const lastPatches = new Map(CHARTS.map(([series, , last]) => [series, last]));
+  return [...lastPatches]
+    .map(([series, last]) => (last === 0 ? `${series}.0` : `${series}.0 to ${series}.${last}`))
+    .join(', ');
+}
+
+function serverAbilities(version: string): ServerAbilities {
+  const [line, patch] = splitVersion(version);
+  const known = SERVER_LINES[line];
+  if (known) return { minimumMemory: known.minimumMemory, storageLimitsReload: patch >= known.storageLimitsReloadFrom };
+  throw new Problem({
+    kind: 'input',
+    tried: `Looking up nats_version "${version}"`,
+    reason: `this action knows the servers ${Object.keys(SERVER_LINES).join(', ')} only.`,
+    next: 'Set nats_version to a release of one of them, or use a newer version of this action.',
+  });
+}
+
+/** "2.10.23" as "2.10" and 23. */
+function splitVersion(version: string): [string, number] {
+  const end = version.lastIndexOf('.');
+  return [version.slice(0, end), Number(version.slice(end + 1))];
+}
