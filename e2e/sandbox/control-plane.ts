@@ -1,0 +1,118 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Artifacts } from './build.ts';
+import type { KubeApi } from './kube-api.ts';
+import { certificateFile, keyFile, writeKubeconfig } from './pki.ts';
+import { type Daemon, startDaemon, waitForDaemon } from './process.ts';
+import { apiServer, hostAddress, loopback, paths, podNetwork, serviceNetwork } from './topology.ts';
+
+type Flags = { [name: string]: string | number | boolean };
+
+export const flags = (values: Flags): string[] => Object.entries(values).map(([name, value]) => `--${name}=${value}`);
+
+const etcdUrl = `http://${loopback}:2379`;
+
+/** Starts etcd and the API server; the latter needs the bridge to be there. */
+export function startApiServer({ programs }: Artifacts): Daemon {
+  const peerUrl = `http://${loopback}:2380`;
+  startDaemon('etcd', [
+    join(programs, 'etcd'),
+    ...flags({
+      'data-dir': join(paths.run, 'etcd'),
+      'listen-client-urls': etcdUrl,
+      'advertise-client-urls': etcdUrl,
+      'listen-peer-urls': peerUrl,
+      'initial-advertise-peer-urls': peerUrl,
+      'initial-cluster': `default=${peerUrl}`,
+      // Nothing here outlives a crash of the machine.
+      'unsafe-no-fsync': true,
+      'log-level': 'warn',
+    }),
+  ]);
+  return startDaemon('kube-apiserver', [
+    join(programs, 'kube-apiserver'),
+    ...flags({
+      'etcd-servers': etcdUrl,
+      'bind-address': hostAddress,
+      'advertise-address': hostAddress,
+      'secure-port': 6443,
+      'service-cluster-ip-range': serviceNetwork,
+      'tls-cert-file': certificateFile('kube-apiserver'),
+      'tls-private-key-file': keyFile('kube-apiserver'),
+      'client-ca-file': certificateFile('ca'),
+      'service-account-issuer': apiServer,
+      'api-audiences': apiServer,
+      'service-account-key-file': join(paths.pki, 'service-accounts.pub'),
+      'service-account-signing-key-file': keyFile('service-accounts'),
+      'authorization-mode': 'Node,RBAC',
+      'enable-admission-plugins': 'NodeRestriction',
+      'allow-privileged': true,
+      'kubelet-preferred-address-types': 'InternalIP',
+      'kubelet-client-certificate': certificateFile('kubelet-client'),
+      'kubelet-client-key': keyFile('kubelet-client'),
+      'kubelet-certificate-authority': certificateFile('ca'),
+      'audit-policy-file': join(import.meta.dirname, 'audit-policy.yaml'),
+      'audit-log-path': paths.auditLog,
+      // Never rotated: tests read it from a position on.
+      'audit-log-maxsize': 0,
+    }),
+  ]);
+}
+
+/** Waits until the API server answers /readyz with 200. */
+export async function waitForApiServer(daemon: Daemon, api: KubeApi): Promise<void> {
+  const ready = async (): Promise<boolean> => (await api.send({ method: 'GET', path: '/readyz' })).status === 200;
+  await waitForDaemon(daemon, ready, 'the API server is ready', 60_000);
+}
+
+/** Starts what works through the API server: controllers, scheduler and the cluster's DNS. */
+export function startControllers({ programs, coredns }: Artifacts): void {
+  startController(programs, 'kube-controller-manager', {
+    'root-ca-file': certificateFile('ca'),
+    'service-account-private-key-file': keyFile('service-accounts'),
+    'use-service-account-credentials': true,
+    'allocate-node-cidrs': false,
+    'cluster-signing-cert-file': certificateFile('ca'),
+    'cluster-signing-key-file': keyFile('ca'),
+  });
+  startController(programs, 'kube-scheduler', {});
+  startDns(coredns);
+}
+
+function startController(programs: string, name: string, more: Flags): void {
+  const kubeconfig = join(paths.run, `${name}.kubeconfig`);
+  writeKubeconfig(name, kubeconfig);
+  const common: Flags = {
+    kubeconfig,
+    'authentication-kubeconfig': kubeconfig,
+    'authorization-kubeconfig': kubeconfig,
+    'bind-address': loopback,
+    'leader-elect': false,
+  };
+  startDaemon(name, [join(programs, name), ...flags({ ...common, ...more })]);
+}
+
+function startDns(coredns: string): void {
+  const kubeconfig = join(paths.run, 'dns.kubeconfig');
+  writeKubeconfig('dns', kubeconfig);
+  const corefile = join(paths.run, 'Corefile');
+  writeFileSync(
+    corefile,
+    `.:53 {
+  bind ${hostAddress}
+  errors
+  kubernetes cluster.local ${podNetwork} {
+    kubeconfig ${kubeconfig} sandbox
+    pods insecure
+    ttl 5
+  }
+}
+`,
+  );
+  startDaemon('coredns', [coredns, '-conf', corefile]);
+}
+
+/** Makes the directories that the control plane writes to. */
+export function createDirectories(): void {
+  for (const directory of [paths.run, paths.log]) mkdirSync(directory, { recursive: true });
+}

@@ -1,0 +1,49 @@
+import { accessSync, constants, existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { run } from './process.ts';
+import { phase } from './wait.ts';
+
+interface DebianPackage {
+  name: string;
+  /** The command or the absolute path by which to tell that it, or another that gives the same, is installed. */
+  gives: string;
+}
+
+const packages: DebianPackage[] = [
+  { name: 'containerd', gives: 'containerd' },
+  { name: 'runc', gives: 'runc' },
+  { name: 'containernetworking-plugins', gives: '/usr/lib/cni/bridge' },
+  { name: 'iptables', gives: 'iptables' },
+  { name: 'conntrack', gives: 'conntrack' },
+  { name: 'ipset', gives: 'ipset' },
+  { name: 'iproute2', gives: 'ip' },
+  { name: 'procps', gives: 'sysctl' },
+  { name: 'busybox-static', gives: '/usr/share/doc/busybox-static' },
+  { name: 'openssl', gives: 'openssl' },
+  { name: 'python3-pip', gives: 'pip3' },
+];
+
+/** Installs the Debian packages that are missing. */
+export async function installPackages(): Promise<void> {
+  const missing = packages.filter(({ gives }) => !isInstalled(gives)).map(({ name }) => name);
+  if (missing.length === 0) return;
+  const environment = { DEBIAN_FRONTEND: 'noninteractive' };
+  await phase(`install ${missing.join(' ')}`, async () => {
+    await run(['apt-get', 'update', '-qq'], { environment });
+    await run(['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...missing], { environment });
+  });
+}
+
+function isInstalled(commandOrPath: string): boolean {
+  if (commandOrPath.startsWith('/')) return existsSync(commandOrPath);
+  return (process.env.PATH ?? '').split(delimiter).some((directory) => isExecutable(join(directory, commandOrPath)));
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

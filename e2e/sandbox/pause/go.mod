@@ -1,0 +1,3 @@
+module sandbox/pause
+
+go 1.24.0

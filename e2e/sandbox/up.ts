@@ -1,0 +1,84 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Artifacts, build } from './build.ts';
+import { createCgroups } from './cgroups.ts';
+import { createDirectories, startApiServer, startControllers, waitForApiServer } from './control-plane.ts';
+import { down } from './down.ts';
+import { hasCondition, KubeApi } from './kube-api.ts';
+import { createNetwork, directoryOfSandboxInPlace } from './network.ts';
+import { isReady, startContainerd, startKubelet, waitForNode } from './node.ts';
+import { createPki, writeKubeconfig } from './pki.ts';
+import { type Daemon, run } from './process.ts';
+import { recordSysctls } from './sysctls.ts';
+import { type Node, nodes, paths, sandboxDirectory } from './topology.ts';
+import { initialiseVault, Vault } from './vault.ts';
+import { persistentVolumesOf } from './volumes.ts';
+import { phase, waitFor } from './wait.ts';
+
+/** Brings the sandbox up from nothing; what is left of an earlier one, whole or crashed, goes first. */
+export async function up(): Promise<void> {
+  const artifacts = await build();
+  const inPlace = directoryOfSandboxInPlace();
+  if (inPlace && inPlace !== sandboxDirectory) console.log(`sandbox: replacing the one of ${inPlace}`);
+  await down();
+  createDirectories();
+  recordSysctls();
+  createCgroups();
+  await phase('certificates and network', async () => {
+    await Promise.all([createPki(), createNetwork()]);
+    writeKubeconfig('admin', paths.kubeconfig);
+  });
+  const api = await KubeApi.connect(paths.kubeconfig, 'sandbox');
+  try {
+    await startCluster(artifacts, api);
+  } finally {
+    api.close();
+  }
+}
+
+async function startCluster(artifacts: Artifacts, api: KubeApi): Promise<void> {
+  const apiServer = startApiServer(artifacts);
+  const runtimes = phase('containerd and images', () =>
+    Promise.all(nodes.map(async (node): Promise<[Node, Daemon]> => [node, await startContainerd(node, artifacts)])),
+  );
+  // Awaited below; until then the API server's failure comes first.
+  runtimes.catch(() => undefined);
+  await phase('API server', () => waitForApiServer(apiServer, api));
+  startControllers(artifacts);
+  await phase('manifests', () => applyManifests(artifacts));
+  const started = await runtimes;
+  await phase('nodes', () =>
+    Promise.all(started.map(([node, containerd]) => waitForNode(node, startKubelet(node, containerd, artifacts), api))),
+  );
+  await phase('Vault', async () => {
+    const vault = new Vault(api);
+    await waitFor(async () => 'sealed' in (await vault.call('GET', 'sys/seal-status')), 'Vault answers', 60_000);
+    await initialiseVault(api);
+  });
+  const certManager = '/apis/apps/v1/namespaces/cert-manager/deployments/cert-manager';
+  const available = async (): Promise<boolean> => hasCondition(await api.get(certManager), 'Available');
+  await phase('cert-manager', () => waitFor(available, 'cert-manager is available', 60_000));
+}
+
+async function applyManifests({ programs, certManagerCrds }: Artifacts): Promise<void> {
+  const volumes = join(paths.run, 'volumes.json');
+  const items = nodes.flatMap(persistentVolumesOf);
+  writeFileSync(volumes, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  const kubectl = join(programs, 'kubectl');
+  const files = [certManagerCrds, join(import.meta.dirname, 'manifests'), volumes].map((file) => `--filename=${file}`);
+  await run([kubectl, 'apply', '--server-side', `--kubeconfig=${paths.kubeconfig}`, ...files]);
+}
+
+/** Whether a sandbox is up in this directory with every node Ready and Vault unsealed. */
+export async function isHealthy(): Promise<boolean> {
+  if (directoryOfSandboxInPlace() !== sandboxDirectory) return false;
+  const api = await KubeApi.connect(paths.kubeconfig, 'sandbox');
+  try {
+    const ready = await Promise.all(nodes.map((node) => isReady(node, api)));
+    return ready.every(Boolean) && (await new Vault(api).isOpen());
+  } catch {
+    return false;
+  } finally {
+    api.close();
+  }
+}
