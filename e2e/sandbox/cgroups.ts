@@ -10,12 +10,12 @@ const controllers = '+cpu +cpuset +memory +pids +io';
 
 const isVersion2 = (): boolean => existsSync(join(root, 'cgroup.controllers'));
 
-/** One directory for cgroup v2, one for each controller of cgroup v1 (aliases such as cpu -> cpu,cpuacct left out). */
+/** One directory for cgroup v2, one for each hierarchy of cgroup v1 (aliases such as cpu -> cpu,cpuacct left out). */
 function hierarchies(): string[] {
   if (isVersion2()) return [root];
   return readdirSync(root)
     .map((controller) => join(root, controller))
-    .filter((path) => lstatSync(path).isDirectory() && existsSync(join(path, 'tasks')));
+    .filter((path) => lstatSync(path).isDirectory() && existsSync(join(path, 'cgroup.procs')));
 }
 
 /** The cgroup of a node's pods, as the kubelet's cgroupRoot names it. */

@@ -74,6 +74,8 @@ export function startControllers({ programs, coredns }: Artifacts): void {
     'allocate-node-cidrs': false,
     'cluster-signing-cert-file': certificateFile('ca'),
     'cluster-signing-key-file': keyFile('ca'),
+    // Its default is a directory of the host, which it makes.
+    'flex-volume-plugin-dir': join(paths.run, 'volume-plugins'),
   });
   startController(programs, 'kube-scheduler', {});
   startDns(coredns);

@@ -1,27 +1,41 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { run } from './process.ts';
+import { type Command, run } from './process.ts';
 import { bridge, hostAddress, type Node, nodes, sandboxDirectory, serviceNetwork } from './topology.ts';
+import { waitFor } from './wait.ts';
 
 const ip = (...args: string[]): Promise<string> => run(['ip', ...args]);
 
-/** A bridge on the host, with a network namespace for each node cabled to it, and routes between the nodes' pods. */
-export async function createNetwork(): Promise<void> {
+/** A command in the network and mount namespaces of a process: not `ip netns exec`, whose own /sys hides the cgroups. */
+export const inNamespacesOf = (pid: number, command: Command): Command => [
+  'nsenter',
+  `--target=${pid}`,
+  '--net',
+  '--mount',
+  ...command,
+];
+
+/** Makes the bridge between the host and the nodes. */
+export async function createBridge(): Promise<void> {
   await ip('link', 'add', bridge, 'type', 'bridge');
   // Whose sandbox this is, for the next one that finds it.
   await ip('link', 'set', bridge, 'alias', sandboxDirectory);
   await ip('address', 'add', `${hostAddress}/24`, 'dev', bridge);
   await ip('link', 'set', bridge, 'up');
-  for (const node of nodes) await createNodeNetwork(node);
-  // The host reaches ClusterIPs through the first node: kube-proxy there masquerades what comes from outside the pods.
-  const [gateway] = nodes;
-  if (gateway) await ip('route', 'replace', serviceNetwork, 'via', gateway.address);
+  if (await isForwardingDropped()) await run(['iptables', '-I', ...forwardingRule]);
 }
 
-async function createNodeNetwork(node: Node): Promise<void> {
-  const inside = (...args: string[]): Promise<string> => ip('-n', node.netns, ...args);
-  await ip('netns', 'add', node.netns);
-  await ip('link', 'add', node.netns, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', node.netns);
-  await ip('link', 'set', node.netns, 'master', bridge, 'up');
+/** Docker has the host drop what it forwards, and br_netfilter counts what crosses a bridge as such. */
+async function isForwardingDropped(): Promise<boolean> {
+  return (await run(['iptables', '-S', 'FORWARD'])).includes('-P FORWARD DROP');
+}
+
+const forwardingRule = ['FORWARD', '-i', bridge, '-o', bridge, '-j', 'ACCEPT'];
+
+/** Cables the network namespace of that process to the bridge, with routes between the pods of all nodes and the host. */
+export async function connectNode(node: Node, pid: number): Promise<void> {
+  const inside = (...args: string[]): Promise<string> => run(inNamespacesOf(pid, ['ip', ...args]));
+  await ip('link', 'add', node.cable, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(pid));
+  await ip('link', 'set', node.cable, 'master', bridge, 'up');
   await inside('address', 'add', `${node.address}/24`, 'dev', 'eth0');
   await inside('link', 'set', 'eth0', 'up');
   await inside('link', 'set', 'lo', 'up');
@@ -29,18 +43,20 @@ async function createNodeNetwork(node: Node): Promise<void> {
   for (const other of nodes) {
     if (other !== node) await inside('route', 'add', other.podNetwork, 'via', other.address);
   }
+  await run(inNamespacesOf(pid, ['sysctl', '-qw', 'net.ipv4.ip_forward=1']));
   await ip('route', 'replace', node.podNetwork, 'via', node.address);
-  // Not `ip netns exec`: it mounts a /sys of its own, which hides the cgroups.
-  await run(['nsenter', `--net=/run/netns/${node.netns}`, 'sysctl', '-qw', 'net.ipv4.ip_forward=1']);
+  // The host reaches ClusterIPs through the first node: its kube-proxy masquerades what comes from outside the pods.
+  if (node === nodes[0]) await ip('route', 'replace', serviceNetwork, 'via', node.address);
 }
 
-/** Removes the bridge, the namespaces and, with them, cables and routes. Needs their processes gone. */
+/** Removes the bridge and, with it, the routes. The nodes' namespaces and cables have gone with their processes. */
 export async function removeNetwork(): Promise<void> {
-  for (const node of nodes) {
-    if (existsSync(`/run/netns/${node.netns}`)) await ip('netns', 'delete', node.netns);
-    if (existsSync(`/sys/class/net/${node.netns}`)) await ip('link', 'delete', node.netns);
-  }
-  if (existsSync(`/sys/class/net/${bridge}`)) await ip('link', 'delete', bridge);
+  const cableLeft = (): boolean => nodes.some((node) => existsSync(`/sys/class/net/${node.cable}`));
+  await waitFor(() => !cableLeft(), "the nodes' network namespaces end", 10_000);
+  if (!existsSync(`/sys/class/net/${bridge}`)) return;
+  const rules = await run(['iptables', '-S', 'FORWARD']);
+  if (rules.includes(`-A ${forwardingRule.join(' ')}`)) await run(['iptables', '-D', ...forwardingRule]);
+  await ip('link', 'delete', bridge);
 }
 
 /** The directory of the sandbox that is up on this machine (or was, when it crashed), if any. */

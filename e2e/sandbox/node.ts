@@ -1,11 +1,12 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Artifacts } from './build.ts';
 import { cgroupOfNode } from './cgroups.ts';
 import { flags } from './control-plane.ts';
 import { hasCondition, type KubeApi } from './kube-api.ts';
+import { connectNode, inNamespacesOf } from './network.ts';
 import { copyNodePki, writeKubeconfig } from './pki.ts';
-import { type Command, type Daemon, run, startDaemon, waitForDaemon } from './process.ts';
+import { type Daemon, run, startDaemon, waitForDaemon } from './process.ts';
 import { hostAddress, type Node, podNetwork } from './topology.ts';
 import { volumesOf } from './volumes.ts';
 
@@ -18,18 +19,9 @@ const hostPath = (node: Node, path: string): string => join(node.directory, path
 const kubeletDirectory = '/var/lib/kubelet';
 const socket = '/run/containerd/containerd.sock';
 
-/** Runs a command where the node's programs run: in its network and mount namespaces. */
-export const inNode = (containerd: Daemon, command: Command): Command => [
-  'nsenter',
-  `--target=${containerd.pid}`,
-  '--net',
-  '--mount',
-  ...command,
-];
-
 /**
- * Starts a node's containerd and gives it the images. It runs in a mount namespace of its own, so that nothing a node mounts or
- * writes shows on the host, and all of it is gone with the processes.
+ * Starts a node's containerd and gives it network and images. Its network and mount namespaces are the node: nothing that it mounts
+ * shows on the host, and all of it goes with the processes.
  */
 export async function startContainerd(node: Node, { images }: Artifacts): Promise<Daemon> {
   for (const directory of ownDirectories) mkdirSync(hostPath(node, directory), { recursive: true });
@@ -37,19 +29,23 @@ export async function startContainerd(node: Node, { images }: Artifacts): Promis
   mkdirSync(hostPath(node, 'var/lib/cni/conf'), { recursive: true });
   writeFileSync(hostPath(node, 'var/lib/cni/conf/10-bridge.conflist'), JSON.stringify(cniConfiguration(node)));
   writeFileSync(hostPath(node, 'var/lib/containerd.toml'), containerdConfiguration);
-  const binds = ownDirectories.map((directory) => `mount --bind "$0/${directory}" "/${directory}"`).join(' && ');
+  const binds = ownDirectories
+    .map((directory) => `mount --no-mtab --bind "$0/${directory}" "/${directory}"`)
+    .join(' && ');
   const containerd = startDaemon(`${node.name}-containerd`, [
-    'nsenter',
-    `--net=/run/netns/${node.netns}`,
     'unshare',
+    '--net',
     '--mount',
     '--propagation=private',
     ...['sh', '-c', `${binds} && cd / && exec "$@"`, node.directory],
     ...['containerd', '--config', '/var/lib/containerd.toml'],
   ]);
-  const ctr = (...args: string[]): Promise<string> => run(inNode(containerd, ['ctr', '--address', socket, ...args]));
-  const answers = async (): Promise<boolean> => (await ctr('version')) !== '';
+  const ctr = (...args: string[]): Promise<string> =>
+    run(inNamespacesOf(containerd.pid, ['ctr', '--address', socket, ...args]));
+  // The file tells that the process has entered its namespaces: before, another containerd of the machine may answer.
+  const answers = async (): Promise<boolean> => existsSync(hostPath(node, socket)) && (await ctr('version')) !== '';
   await waitForDaemon(containerd, answers, `containerd of ${node.name} answers`, 30_000);
+  await connectNode(node, containerd.pid);
   for (const image of images) {
     if (image.node === undefined || image.node === node.name)
       await ctr('-n', 'k8s.io', 'images', 'import', image.archive);
@@ -99,7 +95,7 @@ export function startKubelet(node: Node, containerd: Daemon, { programs }: Artif
   for (const volume of volumesOf(node)) mkdirSync(hostPath(node, volume.path), { recursive: true });
   startDaemon(
     `${node.name}-kube-proxy`,
-    inNode(containerd, [
+    inNamespacesOf(containerd.pid, [
       join(programs, 'kube-proxy'),
       ...flags({
         kubeconfig: join(kubeletDirectory, 'kube-proxy.kubeconfig'),
@@ -115,7 +111,7 @@ export function startKubelet(node: Node, containerd: Daemon, { programs }: Artif
   );
   return startDaemon(
     `${node.name}-kubelet`,
-    inNode(containerd, [
+    inNamespacesOf(containerd.pid, [
       join(programs, 'kubelet'),
       ...flags({
         config: join(kubeletDirectory, 'config.json'),

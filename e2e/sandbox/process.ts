@@ -32,7 +32,7 @@ export async function run([program, ...args]: Command, options: RunOptions = {})
     child.on('close', resolve);
   });
   if (status !== 0)
-    throw new Error(`${[program, ...args].join(' ')} failed (${status}):\n${lastLines(errors + output)}`);
+    throw new Error(`${[program, ...args].join(' ')} failed (${status}):\n${lastLines(errors || output)}`);
   return output;
 }
 

@@ -35,8 +35,8 @@ export const apiServer = `https://${hostAddress}:6443`;
 export interface Node {
   name: string;
   zone: string;
-  /** Network namespace, and the host's end of the cable into it. */
-  netns: string;
+  /** The host's end of the virtual cable to the node's eth0. */
+  cable: string;
   address: string;
   podNetwork: string;
   /** Host directory that holds what the node sees as /run, /var/lib and /var/log. */
@@ -46,7 +46,7 @@ export interface Node {
 export const nodes: Node[] = ['a', 'b', 'c'].map((letter, index) => ({
   name: `node-${letter}`,
   zone: `zone-${letter}`,
-  netns: `knats-node-${letter}`,
+  cable: `knats-node-${letter}`,
   address: `10.90.0.${11 + index}`,
   podNetwork: `10.244.${index + 1}.0/24`,
   directory: join(run, `node-${letter}`),

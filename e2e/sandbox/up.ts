@@ -5,7 +5,7 @@ import { createCgroups } from './cgroups.ts';
 import { createDirectories, startApiServer, startControllers, waitForApiServer } from './control-plane.ts';
 import { down } from './down.ts';
 import { hasCondition, KubeApi } from './kube-api.ts';
-import { createNetwork, directoryOfSandboxInPlace } from './network.ts';
+import { createBridge, directoryOfSandboxInPlace } from './network.ts';
 import { isReady, startContainerd, startKubelet, waitForNode } from './node.ts';
 import { createPki, writeKubeconfig } from './pki.ts';
 import { type Daemon, run } from './process.ts';
@@ -24,8 +24,8 @@ export async function up(): Promise<void> {
   createDirectories();
   recordSysctls();
   createCgroups();
-  await phase('certificates and network', async () => {
-    await Promise.all([createPki(), createNetwork()]);
+  await phase('certificates and bridge', async () => {
+    await Promise.all([createPki(), createBridge()]);
     writeKubeconfig('admin', paths.kubeconfig);
   });
   const api = await KubeApi.connect(paths.kubeconfig, 'sandbox');
@@ -38,7 +38,7 @@ export async function up(): Promise<void> {
 
 async function startCluster(artifacts: Artifacts, api: KubeApi): Promise<void> {
   const apiServer = startApiServer(artifacts);
-  const runtimes = phase('containerd and images', () =>
+  const runtimes = phase('containerd, network and images', () =>
     Promise.all(nodes.map(async (node): Promise<[Node, Daemon]> => [node, await startContainerd(node, artifacts)])),
   );
   // Awaited below; until then the API server's failure comes first.
