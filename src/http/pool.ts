@@ -27,8 +27,6 @@ export interface PoolOptions {
   /** Where the server is; a path in it is put before every request's path. */
   url: string;
   credentials(): Promise<Credentials>;
-  /** Ends all requests when the run is cancelled. */
-  signal: AbortSignal;
   userAgent: string;
 }
 
@@ -59,7 +57,6 @@ export function createPool(options: PoolOptions): Transport & { close(): void } 
         method: request.method,
         agent: credentials.agent ?? agentFor(credentials.tls),
         headers: { 'user-agent': options.userAgent, ...credentials.headers },
-        signal: options.signal,
       });
     },
     close() {

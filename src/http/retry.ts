@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { Problem } from '../problem.ts';
 import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
 
 /** Milliseconds. */
@@ -32,7 +33,7 @@ async function attemptOnce(transport: Transport, request: HttpRequest): Promise<
   try {
     return await transport.send(request);
   } catch (error) {
-    if (error instanceof Error && error.name !== 'AbortError') return error;
+    if (error instanceof Error && !(error instanceof Problem)) return error;
     throw error;
   }
 }
@@ -43,8 +44,8 @@ function worthRepeating(outcome: HttpResponse | Error, idempotent: boolean): boo
   return idempotent && outcome.status >= 500 && outcome.status !== 501;
 }
 
-/** Refused names, certificates and addresses do not get better by asking again. */
-function isTransient(error: Error): boolean {
+/** Whether a connection may work the next time: a name that does not resolve and a refused certificate will not. */
+export function isTransient(error: Error): boolean {
   const code = 'code' in error ? String(error.code) : '';
   return !/^(ENOTFOUND|EPROTO|ERR_|CERT_|DEPTH_|SELF_|UNABLE_|HOSTNAME_)/.test(code);
 }

@@ -76,12 +76,12 @@ export function choice<const O extends string | number>(
 }
 
 /** A YAML map of Kubernetes labels. */
-export function labelMap(spec: Description): InputSpec<{ [key: string]: string }> {
+export function labelMap(spec: Description): InputSpec<{ readonly [key: string]: string }> {
   return { ...spec, rule: 'a YAML map of labels', values: 'YAML map', default: {}, defaultText: '', read: readLabels };
 }
 
 /** A list of networks. */
-export function cidrList(spec: Description & { default: string[] }): InputSpec<string[]> {
+export function cidrList(spec: Description & { default: readonly string[] }): InputSpec<readonly string[]> {
   return {
     ...spec,
     values: 'list of networks',

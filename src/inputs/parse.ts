@@ -39,7 +39,7 @@ function readInto<Name extends InputName>(
   const spec = SPECS[name];
   if (text === '') {
     if (spec.default === undefined) return `${name} is missing: it must be ${spec.rule}`;
-    found[name] = structuredClone(spec.default);
+    found[name] = spec.default;
     return null;
   }
   const reading = spec.read(text);

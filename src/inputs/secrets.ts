@@ -36,7 +36,11 @@ const CREDENTIAL_FIELDS = [
   'value',
 ];
 
-const CREDENTIAL_LINE = new RegExp(`["']?\\b(?:${CREDENTIAL_FIELDS.join('|')})["']?\\s*:\\s*["']?([^\\s"',}]+)`, 'g');
+/** The rest of the line, and its first word, since which of them is the value cannot be told in broken YAML. */
+const CREDENTIAL_LINE = new RegExp(
+  `\\b(?:${CREDENTIAL_FIELDS.join('|')})["']?\\s*:\\s*["']?(?=(?<line>[^"'\\n]*))(?<word>[^\\s"',}]+)`,
+  'g',
+);
 
 /** The credentials in a kubeconfig's content, each line of a long one by itself. Broken YAML is searched line by line. */
 export function kubeconfigSecrets(content: string): string[] {
@@ -44,7 +48,7 @@ export function kubeconfigSecrets(content: string): string[] {
   try {
     config = load(content, { schema: FAILSAFE_SCHEMA });
   } catch {
-    return masks([...content.matchAll(CREDENTIAL_LINE)].map(([, value = '']) => value));
+    return masks([...content.matchAll(CREDENTIAL_LINE)].flatMap(([, line = '', word = '']) => [line, word]));
   }
   return masks(credentialsIn(config, new Set()));
 }

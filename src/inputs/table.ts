@@ -464,3 +464,7 @@ export const OUTPUTS = {
 } as const;
 
 export type OutputName = keyof typeof OUTPUTS;
+
+export const OUTPUT_NAMES: readonly OutputName[] = Object.keys(OUTPUTS).filter((name): name is OutputName =>
+  Object.hasOwn(OUTPUTS, name),
+);

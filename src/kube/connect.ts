@@ -2,6 +2,7 @@ import type https from 'node:https';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { Credentials } from '../http/pool.ts';
 import { isKubeconfigContent, kubeconfigInBase64 } from '../inputs/kubeconfig.ts';
+import { kubeconfigSecrets } from '../inputs/secrets.ts';
 import { Problem } from '../problem.ts';
 
 /** Milliseconds an exec plugin (aws, gcloud, kubelogin) may take to hand out credentials. */
@@ -25,6 +26,8 @@ export interface ClusterConnection {
   /** "https://203.0.113.7:6443" */
   server: string;
   context: string;
+  /** What the kubeconfig holds that must not be printed. */
+  secrets: string[];
   credentials(): Promise<Credentials>;
 }
 
@@ -38,7 +41,12 @@ export function connect(inputs: ConnectionInputs, surroundings: Surroundings): C
   if (inputs.context !== null) config.setCurrentContext(inputs.context);
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw noSuchContext(config);
-  return { server: cluster.server, context: config.getCurrentContext(), credentials: credentialsOf(config) };
+  return {
+    server: cluster.server,
+    context: config.getCurrentContext(),
+    secrets: kubeconfigSecrets(config.exportConfig()),
+    credentials: credentialsOf(config),
+  };
 }
 
 function load(config: KubeConfig, kubeconfig: string | null, surroundings: Surroundings): void {

@@ -87,9 +87,9 @@ const BY_CODE: [pattern: RegExp, next: string][] = [
   [/ERR_SSL|EPROTO/, "The server refused the TLS connection: check the kubeconfig's client certificate."],
 ];
 
-/** No answer arrived: the connection failed or broke. A Problem (say, of an exec plugin) and a cancellation stay as they are. */
+/** No answer arrived: the connection failed or broke. A Problem (say, of an exec plugin) stays as it is. */
 export function connectionProblem(tried: string, error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof Problem || error.name === 'AbortError') return error;
+  if (!(error instanceof Error) || error instanceof Problem) return error;
   const code = 'code' in error ? String(error.code) : '';
   const next = BY_CODE.find(([pattern]) => pattern.test(code))?.[1];
   return new Problem({

@@ -1,13 +1,8 @@
 import { INPUTS, type Inputs } from '../inputs/table.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { Problem } from '../problem.ts';
+import type { Adaptation } from '../report/run-report.ts';
 import { PRIORITY_CLASS } from './preflight.ts';
-
-/** What an input at its default asks for and the target lacks, and what is done instead. */
-export interface Adaptation {
-  wanted: string;
-  instead: string;
-}
 
 /** What is used; with an adaptation where that is not what was asked for. */
 export interface Choice<T> {

@@ -1,16 +1,21 @@
 import type { Clock } from '../clock.ts';
+import type { Inputs } from '../inputs/table.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Log } from '../report/log.ts';
+import type { RunReport } from '../report/run-report.ts';
+import type { VaultClient } from '../vault/client.ts';
 
 /** What every step of a run on one NATS cluster is given. */
 export interface RunContext {
+  inputs: Inputs;
   kube: KubeClient;
+  vault: VaultClient;
   clock: Clock;
   log: Log;
+  report: RunReport;
   namespace: string;
   /** The NATS cluster's name. */
   name: string;
-  replicas: number;
   /** Milliseconds since the epoch at which every wait of the run ends: its start and the input timeout. */
   deadline: number;
 }

@@ -5,7 +5,8 @@ import { dig, digObjects, digText, isJsonObject } from '../json.ts';
 import { type KubeClient, labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { bytesOf } from '../kube/quantity.ts';
-import { type Adaptation, choosePriorityClass, chooseStorageClass } from './adaptation.ts';
+import type { Adaptation } from '../report/run-report.ts';
+import { choosePriorityClass, chooseStorageClass } from './adaptation.ts';
 import type { Target } from './preflight.ts';
 
 export interface Findings {

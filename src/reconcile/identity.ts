@@ -5,12 +5,12 @@ import { Problem } from '../problem.ts';
  * The cluster that a run is about, without any state outside the target: the name asked for, else the one cluster that
  * exists in the namespace, else a name that this target and namespace always yield again.
  *
- * @param wanted the input `name`, '' when not set
+ * @param wanted the input `name`, null when not set
  * @param existing names of the clusters whose inventory is in the namespace
  * @param clusterUid uid of the target's kube-system namespace
  */
-export function chooseName(wanted: string, existing: string[], clusterUid: string, namespace: string): string {
-  if (wanted !== '') return wanted;
+export function chooseName(wanted: string | null, existing: string[], clusterUid: string, namespace: string): string {
+  if (wanted !== null) return wanted;
   const derived = `nats-${createHash('sha256').update(`${clusterUid}/${namespace}`).digest('hex').slice(0, 8)}`;
   const [only, ...others] = existing;
   if (only === undefined || existing.includes(derived)) return derived;

@@ -81,21 +81,19 @@ export async function configLoadTimes(context: RunContext): Promise<Map<string, 
   return new Map(times);
 }
 
+/** Makes the kubelets bring changed files to the pods at once: by themselves they look about once a minute. */
+export async function touchPods({ kube, namespace }: RunContext, pods: string[], configHash: string): Promise<void> {
+  const patch = { metadata: { annotations: { [CONFIG_HASH_ANNOTATION]: configHash } } };
+  await Promise.all(pods.map((pod) => kube.patch('Pod', namespace, pod, patch)));
+}
+
 /**
- * Has the running servers load a changed nats.conf: an annotation on each pod makes its kubelet bring the new file at
- * once (a minute otherwise), the reloader beside the server then sends the signal.
+ * Waits until every server has loaded a changed nats.conf, by the reloader's signal or by a restart.
  *
  * @param before what configLoadTimes told before the ConfigMap was written
  */
-export async function reloadConfig(
-  context: RunContext,
-  configHash: string,
-  before: Map<string, string>,
-): Promise<void> {
-  const { kube, namespace, name } = context;
-  const annotations = { [CONFIG_HASH_ANNOTATION]: configHash };
-  const patch = { metadata: { annotations } };
-  await Promise.all([...before.keys()].map((pod) => kube.patch('Pod', namespace, pod, patch)));
+export async function waitForReload(context: RunContext, before: Map<string, string>): Promise<void> {
+  const { namespace, name } = context;
   await until(
     {
       ...context,

@@ -1,0 +1,117 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { ROLES, type Role, secretName, userName } from '../desired/names.ts';
+import { digText } from '../json.ts';
+import { metaLeader, REPORT_PATHS, type ServerReport, whatIsMissing } from '../nats/health.ts';
+import { PORTS } from '../nats/layout.ts';
+import { Problem } from '../problem.ts';
+import type { RunContext } from './context.ts';
+import { podsOf } from './rollout.ts';
+import { until } from './until.ts';
+
+/** Waits until the servers themselves tell that the cluster is whole. Resolves to the meta leader's name, '' for one server. */
+export async function verifyServers(context: RunContext): Promise<string> {
+  const { namespace, name, inputs } = context;
+  let leader = '';
+  await until(
+    {
+      ...context,
+      tried: `Verifying that JetStream of ${name} is whole`,
+      next: `Look at: kubectl -n ${namespace} logs -l app.kubernetes.io/instance=${name} -c nats --tail=50`,
+    },
+    async () => {
+      const reports = await serverReports(context);
+      const missing = whatIsMissing(reports, inputs.replicas);
+      leader = metaLeader(reports);
+      return missing === null ? { done: true } : { done: false, missing };
+    },
+  );
+  return leader;
+}
+
+async function serverReports(context: RunContext): Promise<ServerReport[]> {
+  const { kube, namespace } = context;
+  const pods = await podsOf(context);
+  return Promise.all(
+    pods.map(async ({ metadata: { name: server } }) => {
+      const [jsz, routez] = await Promise.all([
+        kube.getFromPod(namespace, server, PORTS.monitoring, REPORT_PATHS.jsz),
+        kube.getFromPod(namespace, server, PORTS.monitoring, REPORT_PATHS.routez),
+      ]);
+      return { server, jsz, routez };
+    }),
+  );
+}
+
+/**
+ * Checks that each role's Secret holds what a client needs: a certificate for the role's user that is valid now and that
+ * the CA of Vault's PKI mount signed, and its key.
+ *
+ * @param authorities PEM of the certificates at the PKI mount
+ */
+export async function verifyCredentials(context: RunContext, authorities: string): Promise<void> {
+  const findings = await Promise.all(ROLES.map((role) => credentialsFinding(context, role, authorities)));
+  const wrong = findings.filter((finding) => finding !== null);
+  if (wrong.length === 0) return;
+  throw new Problem({
+    kind: 'unhealthy',
+    tried: `Verifying the credentials of ${context.name}`,
+    reason: 'Clients could not log in with them.',
+    findings: wrong,
+    next: 'Delete the Secret that is named: cert-manager issues it again within seconds. Then run again.',
+  });
+}
+
+async function credentialsFinding(context: RunContext, role: Role, authorities: string): Promise<string | null> {
+  const { kube, namespace, name, clock } = context;
+  const secret = secretName(name, role);
+  const found = await kube.get('Secret', namespace, secret);
+  if (found === null) return `Secret ${secret} does not exist`;
+  const pem = (key: string) => Buffer.from(digText(found.data, key), 'base64').toString('utf8');
+  const flaw = credentialsFlaw(pem('tls.crt'), pem('tls.key'), authorities, userName(name, role), clock.now());
+  return flaw === null ? null : `Secret ${secret}: ${flaw}`;
+}
+
+/** What is wrong with a client certificate; null when it is good at `now` (milliseconds). Never quotes a key. */
+export function credentialsFlaw(
+  certificate: string,
+  key: string,
+  authorities: string,
+  user: string,
+  now: number,
+): string | null {
+  const chain = certificatesIn(certificate);
+  const [leaf, ...intermediates] = chain;
+  if (leaf === undefined) return 'tls.crt holds no certificate';
+  if (!matchesKey(leaf, key)) return 'tls.key is not the key of tls.crt';
+  if (leaf.checkHost(user) === undefined) return `the certificate is not for the NATS user ${user}`;
+  if (now < leaf.validFromDate.getTime()) return `the certificate is not valid before ${leaf.validFrom}`;
+  if (now > leaf.validToDate.getTime()) return `the certificate has expired: ${leaf.validTo}`;
+  if (!isSigned(leaf, intermediates, certificatesIn(authorities))) return "the CA of Vault's PKI mount did not sign it";
+  return null;
+}
+
+function matchesKey(leaf: X509Certificate, key: string): boolean {
+  try {
+    return leaf.checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the certificate, over intermediates, leads to one of the authorities. */
+function isSigned(leaf: X509Certificate, intermediates: X509Certificate[], authorities: X509Certificate[]): boolean {
+  const signedBy = (issuer: X509Certificate) => leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey);
+  if (authorities.some(signedBy)) return true;
+  const issuer = intermediates.find(signedBy);
+  if (issuer === undefined) return false;
+  return isSigned(
+    issuer,
+    intermediates.filter((other) => other !== issuer),
+    authorities,
+  );
+}
+
+function certificatesIn(pem: string): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => new X509Certificate(block));
+}

@@ -1,0 +1,29 @@
+import type { Notice } from '../desired/state.ts';
+
+/** What a default asks for and the target lacks, and what is used instead. */
+export interface Adaptation {
+  wanted: string;
+  instead: string;
+}
+
+/** One thing that a run wrote. */
+export interface Change {
+  action: 'create' | 'update' | 'delete';
+  /** "StatefulSet demo/nats-1a2b3c4d", "Vault pki/internal/roles/nats-admin-nats-1a2b3c4d" */
+  object: string;
+  fields: string[];
+}
+
+/** What a run found and did. It grows while the run goes on, so that a failed one tells how far it came. */
+export interface RunReport {
+  adaptations: Adaptation[];
+  notices: Notice[];
+  changes: Change[];
+  /** JetStream's meta leader; '' before it is verified, and for a single server. */
+  leader: string;
+  completed: boolean;
+}
+
+export function emptyReport(): RunReport {
+  return { adaptations: [], notices: [], changes: [], leader: '', completed: false };
+}

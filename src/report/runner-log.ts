@@ -1,0 +1,27 @@
+import * as core from '@actions/core';
+import { Problem } from '../problem.ts';
+import type { Log } from './log.ts';
+
+/** The log of a GitHub runner. */
+export const runnerLog: Log = {
+  info: (message) => core.info(message),
+  notice: (message) => core.notice(message),
+  warning: (message) => core.warning(message),
+  group: (title, work) => core.group(title, work),
+};
+
+/**
+ * Ends the step as failed. A Problem is printed as it is; anything else is a defect, whose stack only shows with step
+ * debug logging on.
+ */
+export function fail(error: unknown): void {
+  if (error instanceof Problem) {
+    core.setFailed(error.message);
+    return;
+  }
+  const words = error instanceof Error ? error.message : String(error);
+  core.debug(error instanceof Error ? (error.stack ?? words) : words);
+  core.setFailed(
+    `A defect of this action, please report it with the log: ${words}. Running again is safe; ACTIONS_STEP_DEBUG=true shows more.`,
+  );
+}

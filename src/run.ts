@@ -1,0 +1,110 @@
+import type { Clock } from './clock.ts';
+import { commonLabels } from './desired/labels.ts';
+import { clusterOutputs } from './desired/outputs.ts';
+import { type Inputs, OUTPUT_NAMES, type OutputName } from './inputs/table.ts';
+import type { Access, KubeClient } from './kube/client.ts';
+import type { RunContext } from './reconcile/context.ts';
+import { chooseName } from './reconcile/identity.ts';
+import { clustersIn, type Deployment } from './reconcile/inventory.ts';
+import { withLock } from './reconcile/lock.ts';
+import { compare, type Intent, intend } from './reconcile/look.ts';
+import { isEmpty } from './reconcile/plan.ts';
+import { inspectTarget, type Target } from './reconcile/preflight.ts';
+import { settle } from './reconcile/settle.ts';
+import { writePlan } from './reconcile/write.ts';
+import type { Log } from './report/log.ts';
+import type { RunReport } from './report/run-report.ts';
+import type { VaultClient } from './vault/client.ts';
+import { type LoginPorts, login, type VaultLogin } from './vault/login.ts';
+import { checkCapabilities, checkHealth, checkMounts } from './vault/preflight.ts';
+
+/** Writing once may teach what the next comparison needs: the real size of volumes that did not exist before. */
+const MOST_PASSES = 2;
+
+/** The outside world as a run sees it: main.ts gives the real one, tests give theirs. */
+export interface RunPorts {
+  kube: KubeClient;
+  vault: VaultClient;
+  /** What reaching Vault asks of the Kubernetes API, when it goes through its service proxy. */
+  vaultAccess: Access[];
+  loginPorts: LoginPorts;
+  /** Called with the Vault token before it is used: masks it and keeps it for the post step. */
+  onLogin(login: VaultLogin): void;
+  setOutput(name: OutputName, value: string): void;
+  clock: Clock;
+  log: Log;
+  deployment: Deployment;
+  /** Names this run in the lock: unique to the process. */
+  holder: string;
+}
+
+/**
+ * Makes the cluster what the inputs say: looks, writes only what differs, waits and verifies. Rejects with a Problem;
+ * what was done by then is completed by the next run.
+ */
+export async function run(inputs: Inputs, ports: RunPorts, report: RunReport): Promise<void> {
+  const deadline = ports.clock.now() + inputs.timeout * 1000;
+  const [target] = await both(inspectTarget(ports.kube, inputs, ports.vaultAccess), logIn(inputs, ports));
+  const name = await identify(inputs, ports, target);
+  const context: RunContext = { ...ports, inputs, report, namespace: inputs.namespace, name, deadline };
+
+  const intent = await intend(context, target);
+  announce(intent, context);
+  await both(checkMounts(ports.vault, intent.desired.vault), checkCapabilities(ports.vault, intent.desired.vault));
+  const plan = await compare(context, target.namespaceExists, intent.desired);
+  if (isEmpty(plan)) {
+    ports.log.info('Nothing to change: no write to Kubernetes or Vault.');
+  } else {
+    ports.setOutput('changed', 'true');
+    await converge(context, ports, target);
+  }
+  if (inputs.wait) await ports.log.group('Verify', () => settle(context));
+  report.completed = true;
+}
+
+async function logIn(inputs: Inputs, { vault, loginPorts, onLogin }: RunPorts): Promise<void> {
+  await checkHealth(vault);
+  onLogin(await login(vault, inputs, loginPorts));
+}
+
+/** Settles on the cluster's name, and tells all outputs that follow from it: a later step may fail. */
+async function identify(inputs: Inputs, ports: RunPorts, target: Target): Promise<string> {
+  const existing = target.namespaceExists ? await clustersIn(ports.kube, inputs.namespace) : [];
+  const name = chooseName(inputs.name, existing, target.clusterUid, inputs.namespace);
+  ports.log.info(`NATS cluster ${name} in namespace ${inputs.namespace}, Kubernetes ${target.kubernetesVersion}`);
+  const outputs = { ...clusterOutputs(inputs, name), changed: 'false' };
+  for (const output of OUTPUT_NAMES) ports.setOutput(output, outputs[output]);
+  return name;
+}
+
+function announce({ adaptations, desired }: Intent, { log, report }: RunContext): void {
+  report.adaptations = adaptations;
+  report.notices = desired.notices;
+  for (const { wanted, instead } of adaptations) log.warning(`There is no ${wanted}: using ${instead}.`);
+  for (const { severity, input, message } of desired.notices) log[severity](`${input}: ${message}`);
+}
+
+/** Looks again under the lock, as another run may have written since, and writes what differs then. */
+async function converge(context: RunContext, ports: RunPorts, target: Target): Promise<void> {
+  const { kube, inputs, namespace, name } = context;
+  if (!target.namespaceExists) {
+    await kube.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+  }
+  const lock = { ...context, holder: ports.holder, labels: commonLabels(inputs, name) };
+  await withLock(lock, async () => {
+    for (let pass = 1; pass <= MOST_PASSES; pass++) {
+      const { desired } = await intend(context, target);
+      const plan = await compare(context, true, desired);
+      if (isEmpty(plan)) return;
+      await context.log.group(pass === 1 ? 'Apply' : 'Apply what the first pass taught', () =>
+        writePlan(context, plan, desired, ports.deployment),
+      );
+    }
+  });
+}
+
+/** Waits for both even when one fails: what the other one did must be known before the run ends. */
+async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second]);
+  return Promise.all([first, second]);
+}
