@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Clock } from './clock.ts';
 import { createPool } from './http/pool.ts';
 import { withRetry } from './http/retry.ts';
-import type { Environment } from './inputs/parse.ts';
+import type { Environment } from './inputs/environment.ts';
 import type { Inputs } from './inputs/table.ts';
 import { type Access, createKubeClient, type KubeClient } from './kube/client.ts';
 import { connect, type Surroundings } from './kube/connect.ts';

@@ -7,7 +7,6 @@ import { systemClock } from './clock.ts';
 import { openConnections } from './connections.ts';
 import { parseInputs } from './inputs/parse.ts';
 import { secretsOf } from './inputs/secrets.ts';
-import type { OutputName } from './inputs/table.ts';
 import { Problem } from './problem.ts';
 import type { Deployment } from './reconcile/inventory.ts';
 import { emptyReport, type RunReport } from './report/run-report.ts';
@@ -19,18 +18,17 @@ import type { VaultLogin } from './vault/login.ts';
 
 async function main(): Promise<void> {
   const report = emptyReport();
-  const outputs = new Map<OutputName, string>();
   let failure: unknown = null;
   try {
-    await runForReal(report, outputs);
+    await runForReal(report);
   } catch (error) {
     failure = error;
     fail(error);
   }
-  await writeSummary(renderSummary(report, outputs, failure));
+  await writeSummary(renderSummary(report, failure));
 }
 
-async function runForReal(report: RunReport, outputs: Map<OutputName, string>): Promise<void> {
+async function runForReal(report: RunReport): Promise<void> {
   mask(secretsOf(process.env));
   const { inputs } = parseInputs(process.env);
   const clock = systemClock(cancellation());
@@ -48,9 +46,9 @@ async function runForReal(report: RunReport, outputs: Map<OutputName, string>): 
         log: runnerLog,
         loginPorts: { idToken: (audience) => core.getIDToken(audience), readFile: (file) => readFile(file, 'utf8') },
         onLogin: keepForPost,
-        setOutput(name, value) {
-          outputs.set(name, value);
-          core.setOutput(name, value);
+        setOutputs(outputs) {
+          Object.assign(report.outputs, outputs);
+          for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);
         },
         holder: `${deployment.runUrl || 'a run outside GitHub'} (${randomUUID().slice(0, 8)})`,
       },

@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts';
 import { commonLabels } from './desired/labels.ts';
 import { clusterOutputs } from './desired/outputs.ts';
-import { type Inputs, OUTPUT_NAMES, type OutputName } from './inputs/table.ts';
+import type { Inputs } from './inputs/table.ts';
 import type { Access, KubeClient } from './kube/client.ts';
 import type { RunContext } from './reconcile/context.ts';
 import { chooseName } from './reconcile/identity.ts';
@@ -13,7 +13,7 @@ import { inspectTarget, type Target } from './reconcile/preflight.ts';
 import { settle } from './reconcile/settle.ts';
 import { writePlan } from './reconcile/write.ts';
 import type { Log } from './report/log.ts';
-import type { RunReport } from './report/run-report.ts';
+import type { Outputs, RunReport } from './report/run-report.ts';
 import type { VaultClient } from './vault/client.ts';
 import { type LoginPorts, login, type VaultLogin } from './vault/login.ts';
 import { checkCapabilities, checkHealth, checkMounts } from './vault/preflight.ts';
@@ -30,7 +30,7 @@ export interface RunPorts {
   loginPorts: LoginPorts;
   /** Called with the Vault token before it is used: masks it and keeps it for the post step. */
   onLogin(login: VaultLogin): void;
-  setOutput(name: OutputName, value: string): void;
+  setOutputs(outputs: Outputs): void;
   clock: Clock;
   log: Log;
   deployment: Deployment;
@@ -53,12 +53,13 @@ export async function run(inputs: Inputs, ports: RunPorts, report: RunReport): P
   await both(checkMounts(ports.vault, intent.desired.vault), checkCapabilities(ports.vault, intent.desired.vault));
   const plan = await compare(context, target.namespaceExists, intent.desired);
   if (isEmpty(plan)) {
+    ports.setOutputs({ changed: 'false' });
     ports.log.info('Nothing to change: no write to Kubernetes or Vault.');
   } else {
-    ports.setOutput('changed', 'true');
+    ports.setOutputs({ changed: 'true' });
     await converge(context, ports, target);
   }
-  if (inputs.wait) await ports.log.group('Verify', () => settle(context));
+  if (inputs.wait) await settle(context);
   report.completed = true;
 }
 
@@ -72,8 +73,7 @@ async function identify(inputs: Inputs, ports: RunPorts, target: Target): Promis
   const existing = target.namespaceExists ? await clustersIn(ports.kube, inputs.namespace) : [];
   const name = chooseName(inputs.name, existing, target.clusterUid, inputs.namespace);
   ports.log.info(`NATS cluster ${name} in namespace ${inputs.namespace}, Kubernetes ${target.kubernetesVersion}`);
-  const outputs = { ...clusterOutputs(inputs, name), changed: 'false' };
-  for (const output of OUTPUT_NAMES) ports.setOutput(output, outputs[output]);
+  ports.setOutputs(clusterOutputs(inputs, name));
   return name;
 }
 
@@ -96,9 +96,9 @@ async function converge(context: RunContext, ports: RunPorts, target: Target): P
       const { desired } = await intend(context, target);
       const plan = await compare(context, true, desired);
       if (isEmpty(plan)) return;
-      await context.log.group(pass === 1 ? 'Apply' : 'Apply what the first pass taught', () =>
-        writePlan(context, plan, desired, ports.deployment),
-      );
+      if (pass > 1)
+        context.log.info('The data volumes differ in size from what was asked for: applying what follows from it');
+      await writePlan(context, plan, desired, ports.deployment);
     }
   });
 }

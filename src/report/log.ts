@@ -5,6 +5,4 @@ export interface Log {
   notice(message: string): void;
   /** Also shown as an annotation of the workflow run. */
   warning(message: string): void;
-  /** Folds the lines that `work` writes below a title. */
-  group<T>(title: string, work: () => Promise<T>): Promise<T>;
 }

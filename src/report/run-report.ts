@@ -1,4 +1,8 @@
 import type { Notice } from '../desired/state.ts';
+import type { OutputName } from '../inputs/table.ts';
+
+/** Step outputs that are known by now. */
+export type Outputs = { [Name in OutputName]?: string };
 
 /** What a default asks for and the target lacks, and what is used instead. */
 export interface Adaptation {
@@ -19,11 +23,12 @@ export interface RunReport {
   adaptations: Adaptation[];
   notices: Notice[];
   changes: Change[];
+  outputs: Outputs;
   /** JetStream's meta leader; '' before it is verified, and for a single server. */
   leader: string;
   completed: boolean;
 }
 
 export function emptyReport(): RunReport {
-  return { adaptations: [], notices: [], changes: [], leader: '', completed: false };
+  return { adaptations: [], notices: [], changes: [], outputs: {}, leader: '', completed: false };
 }

@@ -7,7 +7,6 @@ export const runnerLog: Log = {
   info: (message) => core.info(message),
   notice: (message) => core.notice(message),
   warning: (message) => core.warning(message),
-  group: (title, work) => core.group(title, work),
 };
 
 /**

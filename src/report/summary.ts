@@ -1,4 +1,3 @@
-import type { OutputName } from '../inputs/table.ts';
 import { Problem } from '../problem.ts';
 import type { RunReport } from './run-report.ts';
 
@@ -6,9 +5,9 @@ import type { RunReport } from './run-report.ts';
 const LONGEST_CELL = 300;
 
 /** The job summary of a run, as Markdown: how it ended first, then what a reader looks up. */
-export function renderSummary(report: RunReport, outputs: Map<OutputName, string>, error: unknown): string {
-  const name = outputs.get('name');
-  const title = `## NATS JetStream${name === undefined ? '' : `: ${code(`${outputs.get('namespace')}/${name}`)}`}`;
+export function renderSummary(report: RunReport, error: unknown): string {
+  const { name, namespace } = report.outputs;
+  const title = `## NATS JetStream${name === undefined ? '' : `: ${code(`${namespace}/${name}`)}`}`;
   return [
     title,
     outcome(report, error),
@@ -30,7 +29,7 @@ export function renderSummary(report: RunReport, outputs: Map<OutputName, string
     table(
       'Outputs',
       ['Output', 'Value'],
-      [...outputs].map(([output, value]) => [code(output), code(value)]),
+      Object.entries(report.outputs).map(([output, value]) => [code(output), code(value)]),
     ),
   ]
     .filter((section) => section !== '')
