@@ -1,6 +1,8 @@
 import type { Clock } from './clock.ts';
 import { commonLabels } from './desired/labels.ts';
 import { clusterOutputs } from './desired/outputs.ts';
+import type { Notice } from './desired/state.ts';
+import { setTooEarly } from './inputs/insisted.ts';
 import type { Inputs } from './inputs/table.ts';
 import type { Access, KubeClient } from './kube/client.ts';
 import type { RunContext } from './reconcile/context.ts';
@@ -77,11 +79,12 @@ async function identify(inputs: Inputs, ports: RunPorts, target: Target): Promis
   return name;
 }
 
-function announce({ adaptations, desired }: Intent, { log, report }: RunContext): void {
+function announce({ adaptations, desired }: Intent, { inputs, log, report }: RunContext): void {
   report.adaptations = adaptations;
-  report.notices = desired.notices;
+  const early = setTooEarly(inputs).map(({ input, message }): Notice => ({ severity: 'warning', input, message }));
+  report.notices = [...early, ...desired.notices];
   for (const { wanted, instead } of adaptations) log.warning(`There is no ${wanted}: using ${instead}.`);
-  for (const { severity, input, message } of desired.notices) log[severity](`${input}: ${message}`);
+  for (const { severity, input, message } of report.notices) log[severity](`${input}: ${message}`);
 }
 
 /** Looks again under the lock, as another run may have written since, and writes what differs then. */

@@ -1,4 +1,5 @@
-import { INPUTS, type Inputs } from '../inputs/table.ts';
+import { isInsistedOn } from '../inputs/insisted.ts';
+import type { Inputs } from '../inputs/table.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { Problem } from '../problem.ts';
 import type { Adaptation } from '../report/run-report.ts';
@@ -18,7 +19,7 @@ export function chooseStorageClass(inputs: Inputs, classes: KubeObject[]): Choic
   const standard = classes.find(
     ({ metadata }) => metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true',
   )?.metadata.name;
-  const insisted = !inputs.adapt || wanted !== INPUTS.persistence_storage_class_name.default;
+  const insisted = isInsistedOn(inputs, 'persistence_storage_class_name');
   if (!insisted && standard !== undefined) {
     const adaptation = { wanted: `StorageClass ${wanted}`, instead: `the default class ${standard}` };
     return { name: standard, adaptation };
