@@ -35,7 +35,7 @@ function issuer(inputs: Inputs, names: Names, identity: Identity): KubeObject {
   };
 }
 
-/** cert-manager takes the CA certificates, PEM, as bytes: base64 in JSON. It refuses them for a plain http server. */
+/** cert-manager takes the CA certificates, PEM, as bytes: base64 in JSON. They mean nothing over plain http. */
 function caBundle({ vault_ca_certificate: pem, vault_internal_url: url }: Inputs): JsonObject {
   if (pem === null || !url.startsWith('https:')) return {};
   return { caBundle: Buffer.from(pem).toString('base64') };

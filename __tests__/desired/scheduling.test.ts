@@ -1,0 +1,85 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Inputs } from '../../src/inputs/table.ts';
+import { podTemplate, stateWith, valueAt } from './fixture.ts';
+
+const HOST = 'kubernetes.io/hostname';
+const INSTANCE_TYPE = 'node.kubernetes.io/instance-type';
+const NO_OTHERS: Partial<Inputs> = { spot_nodes_enabled: false, arm_nodes_enabled: false };
+
+describe('anti-affinity', () => {
+  test.each<[string, Partial<Inputs>, string[], string[]]>([
+    ['by default', {}, [HOST], [INSTANCE_TYPE]],
+    ['with sla_target 1', { sla_target: 1 }, [HOST], []],
+    ['asked for', { instance_type_anti_affinity_required: true }, [HOST, INSTANCE_TYPE], []],
+    ['declined', { instance_type_anti_affinity_required: false }, [HOST], []],
+    ['of hosts preferred', { host_anti_affinity: 'preferred' }, [], [HOST, INSTANCE_TYPE]],
+    ['of hosts off', { host_anti_affinity: 'off', sla_target: 1 }, [], []],
+  ])('%s', (_, overrides, required, preferred) => {
+    const rules = valueAt(spec(overrides), 'affinity', 'podAntiAffinity');
+    expect(keys(valueAt(rules, 'requiredDuringSchedulingIgnoredDuringExecution'))).toEqual(required);
+    expect(keys(valueAt(rules, 'preferredDuringSchedulingIgnoredDuringExecution'))).toEqual(preferred);
+  });
+
+  test('leaves no empty rule behind', () => {
+    expect(spec({ host_anti_affinity: 'off', sla_target: 1 })).not.toHaveProperty('affinity');
+  });
+});
+
+describe('zone spread', () => {
+  test.each<[Inputs['zone_spread'], string | undefined]>([
+    ['required', 'DoNotSchedule'],
+    ['preferred', 'ScheduleAnyway'],
+    ['off', undefined],
+  ])('%s', (zone_spread, whenUnsatisfiable) => {
+    const rule = valueAt(spec({ zone_spread }), 'topologySpreadConstraints', 0);
+    expect(valueAt(rule, 'whenUnsatisfiable')).toBe(whenUnsatisfiable);
+  });
+});
+
+describe('nodes', () => {
+  test.each<[string, Partial<Inputs>, string[]]>([
+    ['by default', {}, ['spot', 'arm64']],
+    ['none of them', NO_OTHERS, []],
+    ['burstable ones may be spot ones', { ...NO_OTHERS, burstable_nodes_enabled: true }, ['burstable', 'spot']],
+    [
+      'controllers are of every sort',
+      { ...NO_OTHERS, controller_nodes_enabled: true },
+      ['burstable', 'spot', 'arm64', 'controller'],
+    ],
+  ])('%s: tolerated and labelled alike', (_, overrides, classes) => {
+    const tolerations = valueAt(spec(overrides), 'tolerations');
+    const tolerated = Array.isArray(tolerations) ? tolerations.map((toleration) => valueAt(toleration, 'key')) : [];
+    expect(tolerated).toEqual([...classes, 'panfactum.com/linkerd-not-ready', 'node.cilium.io/agent-not-ready']);
+
+    const labels = valueAt(podTemplate(stateWith(overrides)), 'metadata', 'labels');
+    const labelled = ['burstable', 'spot', 'arm64', 'controller'].filter(
+      (kind) => valueAt(labels, `panfactum.com/${kind}-enabled`) === 'true',
+    );
+    expect(labelled).toEqual(classes);
+  });
+
+  test('controllers are preferred when allowed', () => {
+    expect(spec({ controller_nodes_enabled: true })).toHaveProperty('affinity.nodeAffinity');
+    expect(spec({})).not.toHaveProperty('affinity.nodeAffinity');
+  });
+});
+
+test.each([
+  ['panfactum_scheduler_enabled', 'panfactum.com/scheduler-enabled'],
+  ['pull_through_cache_enabled', 'panfactum.com/pull-through-cache-enabled'],
+] as const)('%s is told to the stack by a label', (input, label) => {
+  for (const enabled of [true, false]) {
+    const labels = valueAt(podTemplate(stateWith({ [input]: enabled })), 'metadata', 'labels');
+    expect(valueAt(labels, label)).toBe(`${enabled}`);
+  }
+});
+
+function spec(overrides: Partial<Inputs>) {
+  return valueAt(podTemplate(stateWith(overrides)), 'spec');
+}
+
+/** The topology keys of affinity terms, weighted or not. */
+function keys(terms: ReturnType<typeof valueAt>) {
+  if (!Array.isArray(terms)) return [];
+  return terms.map((term) => valueAt(term, 'topologyKey') ?? valueAt(term, 'podAffinityTerm', 'topologyKey'));
+}

@@ -1,0 +1,47 @@
+import { describe, expect, test } from '@jest/globals';
+import type { TargetFacts } from '../../src/desired/state.ts';
+import type { Inputs } from '../../src/inputs/table.ts';
+import { configHash } from '../../src/nats/restart.ts';
+import { natsConfIn, podTemplate, stateWith, valueAt } from '../desired/fixture.ts';
+
+describe('the restart hash of the pods', () => {
+  test.each<[string, Partial<Inputs>]>([
+    ['log_level', { log_level: 'debug' }],
+    ['ping_interval_seconds', { ping_interval_seconds: 25 }],
+    ['write_deadline_seconds', { write_deadline_seconds: 10 }],
+    ['max_connections', { max_connections: 10 }],
+    ['max_control_line_kb', { max_control_line_kb: 8 }],
+    ['max_payload_mb', { max_payload_mb: 1 }],
+  ])('stays when %s changes: a reload takes it to the servers', (_, overrides) => {
+    expect(restartHashOf(overrides)).toBe(restartHashOf());
+    expect(configHash(natsConfIn(stateWith(overrides)))).not.toBe(configHash(natsConfIn(stateWith())));
+  });
+
+  test.each<[string, Partial<Inputs>]>([
+    ['fsync_interval_seconds', { fsync_interval_seconds: 20 }],
+    ['fsync_interval_seconds 0', { fsync_interval_seconds: 0 }],
+    ['max_outstanding_catchup_mb', { max_outstanding_catchup_mb: 256 }],
+    ['replicas 1', { replicas: 1 }],
+  ])('changes with %s, which servers refuse to reload', (_, overrides) => {
+    expect(restartHashOf(overrides)).not.toBe(restartHashOf());
+  });
+
+  test('stays from three servers to five: routes are reloaded', () => {
+    expect(restartHashOf({ replicas: 5 })).toBe(restartHashOf({ replicas: 3 }));
+  });
+
+  test.each([
+    ['2.10.26', true],
+    ['2.12.6', true],
+    ['2.12.7', false],
+    ['2.14.6', false],
+  ])('with %s a grown volume needs a restart: %s', (nats_version, restart) => {
+    const grown = restartHashOf({ nats_version }, { volumeBytes: 5 * 1024 ** 3 });
+    expect(grown !== restartHashOf({ nats_version })).toBe(restart);
+  });
+});
+
+function restartHashOf(overrides: Partial<Inputs> = {}, facts: Partial<TargetFacts> = {}) {
+  const annotations = valueAt(podTemplate(stateWith(overrides, facts)), 'metadata', 'annotations');
+  return valueAt(annotations, 'kube-nats-action/restart-hash');
+}

@@ -1,0 +1,69 @@
+import { describe, expect, test } from '@jest/globals';
+import { resolveVersions } from '../../src/nats/versions.ts';
+import { Problem } from '../../src/problem.ts';
+
+describe('helm_version', () => {
+  test.each([
+    ['8.0.0', '2.10.12', '0.14.0'],
+    ['8.0.8', '2.10.15', '0.15.0'],
+    ['8.2.0', '2.10.15', '0.15.0'],
+    ['8.2.16', '2.10.18', '0.15.0'],
+    ['8.5.1', '2.10.23', '0.16.0'],
+    ['9.0.7', '2.11.0', '0.16.0'],
+    ['9.0.28', '2.11.8', '0.17.3'],
+  ])('%s ships nats-server %s and exporter %s', (helm_version, server, exporter) => {
+    expect(resolveVersions({ helm_version, nats_version: null })).toMatchObject({ server, exporter });
+  });
+
+  test.each(['8.5.5', '8.6.0', '9.0.29', '7.18.1', '8.0.9'])(
+    '%s is unknown: the error lists the known ones',
+    (release) => {
+      const { details } = problemOf({ helm_version: release, nats_version: null });
+      expect(details).toEqual({
+        kind: 'input',
+        tried: `Looking up helm_version "${release}"`,
+        reason:
+          'it is not a known release of the chart bitnami/nats; known are 8.0.0 to 8.0.8, 8.1.0, 8.2.0 to 8.2.16, ' +
+          '8.3.0 to 8.3.5, 8.4.0 to 8.4.10, 8.5.0 to 8.5.4, 9.0.0 to 9.0.28.',
+        next: 'Set helm_version to one of them; nats_version chooses the server freely.',
+      });
+    },
+  );
+});
+
+describe('nats_version', () => {
+  test('replaces the server of the chart, and takes the newest exporter', () => {
+    expect(resolveVersions({ helm_version: '8.5.1', nats_version: '2.14.6' })).toMatchObject({
+      server: '2.14.6',
+      exporter: '0.20.1',
+    });
+  });
+
+  test.each(['2.9.25', '2.13.0', '2.1.0', '3.0.0'])('%s is of no known release', (nats_version) => {
+    expect(problemOf({ helm_version: '8.5.1', nats_version }).details).toMatchObject({
+      kind: 'input',
+      tried: `Looking up nats_version "${nats_version}"`,
+      reason: 'this action knows the servers 2.10, 2.11, 2.12, 2.14 only.',
+    });
+  });
+
+  test.each([
+    ['2.10.26', false],
+    ['2.11.8', false],
+    ['2.12.6', false],
+    ['2.12.7', true],
+    ['2.14.0', true],
+  ])('%s raises storage limits by reload: %s', (nats_version, storageLimitsReload) => {
+    expect(resolveVersions({ helm_version: '8.5.1', nats_version }).abilities).toMatchObject({ storageLimitsReload });
+  });
+});
+
+function problemOf(inputs: Parameters<typeof resolveVersions>[0]): Problem {
+  try {
+    resolveVersions(inputs);
+  } catch (error) {
+    if (error instanceof Problem) return error;
+    throw error;
+  }
+  throw new Error('no Problem was thrown');
+}
