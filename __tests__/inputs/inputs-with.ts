@@ -5,5 +5,5 @@ const VALID = parseInputs({ INPUT_NAMESPACE: 'demo', INPUT_VAULT_ROLE: 'deployer
 
 /** Valid inputs for tests: every default, namespace "demo", jwt login as "deployer", and what the test is about. */
 export function inputsWith(overrides: Partial<Inputs> = {}): Inputs {
-  return { ...structuredClone(VALID), ...overrides };
+  return { ...VALID, ...overrides };
 }

@@ -81,7 +81,7 @@ export function labelMap(spec: Description): InputSpec<{ readonly [key: string]:
 }
 
 /** A list of networks. */
-export function cidrList(spec: Description & { default: readonly string[] }): InputSpec<readonly string[]> {
+export function cidrList(spec: Description & { default: string[] }): InputSpec<string[]> {
   return {
     ...spec,
     values: 'list of networks',

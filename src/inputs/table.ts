@@ -300,7 +300,7 @@ export const INPUTS = {
     default: null,
     secret: true,
     sentence:
-      'Kubeconfig: its content or its path. Empty: KUBECONFIG, ~/.kube/config, or the service account of the pod the job runs in.',
+      'Kubeconfig: its content (plain or in base64) or its path. Empty: KUBECONFIG, ~/.kube/config, or the service account of the pod the job runs in.',
   }),
   context: text({
     group: 'Connection',
@@ -464,7 +464,3 @@ export const OUTPUTS = {
 } as const;
 
 export type OutputName = keyof typeof OUTPUTS;
-
-export const OUTPUT_NAMES: readonly OutputName[] = Object.keys(OUTPUTS).filter((name): name is OutputName =>
-  Object.hasOwn(OUTPUTS, name),
-);

@@ -114,13 +114,12 @@ function isCertificate(pem: string): boolean {
   }
 }
 
-/** The path of a kubeconfig file, or its content. */
+/** The path of a kubeconfig file, or its content, which CI secrets often hold in base64. */
 export const kubeconfig: TextRule = {
   says: 'the content of a kubeconfig file, or the path of one',
   values: 'YAML or path',
   read: (text) => {
-    if (isKubeconfigContent(text)) return { value: text };
-    if (kubeconfigInBase64(text) !== null) return { refusal: 'is encoded in base64: decode it first' };
+    if (isKubeconfigContent(text) || kubeconfigInBase64(text) !== null) return { value: text };
     if (text.length <= 4096 && !/\p{Cc}/u.test(text)) return { value: text };
     return { refusal: 'must be the content of a kubeconfig file (apiVersion, clusters, users), or the path of one' };
   },

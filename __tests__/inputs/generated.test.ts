@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { load } from 'js-yaml';
+import { actionYml, withTables } from '../../build/generate.ts';
+import { parseInputs } from '../../src/inputs/parse.ts';
+import { INPUT_NAMES, INPUTS, OUTPUTS } from '../../src/inputs/table.ts';
+import { environmentWith } from './environment-with.ts';
+import { inputsWith } from './inputs-with.ts';
+
+interface Action {
+  inputs: { [name: string]: { description: string; required: boolean; default?: string } };
+  outputs: { [name: string]: { description: string } };
+  runs: { [key: string]: string };
+}
+
+const action = load(actionYml()) as Action;
+
+describe('generated files', () => {
+  test('action.yml is what the generator makes', () => {
+    expect(readFileSync('action.yml', 'utf8')).toBe(actionYml());
+  });
+
+  test("the README's tables are what the generator makes", () => {
+    const readme = readFileSync('README.md', 'utf8');
+    expect(readme).toBe(withTables(readme));
+  });
+
+  test('a README without a marker is an error that names it', () => {
+    expect(() => withTables('<!-- inputs:start --><!-- inputs:end -->')).toThrow('<!-- outputs:start -->');
+  });
+
+  test('text around the tables stays', () => {
+    const blocks = ['inputs', 'outputs', 'not-yet'].map((name) => `<!-- ${name}:start -->stale<!-- ${name}:end -->`);
+    const updated = withTables(`above ${blocks.join(' between ')} below`);
+    expect(updated).toMatch(/^above .* between .* between .* below$/s);
+    expect(updated).not.toContain('stale');
+  });
+});
+
+describe('action.yml', () => {
+  test('has every input and output of the table', () => {
+    expect(Object.keys(action.inputs)).toEqual(INPUT_NAMES);
+    expect(Object.keys(action.outputs)).toEqual(Object.keys(OUTPUTS));
+  });
+
+  test('its defaults are strings that mean the defaults of the table', () => {
+    const defaults = Object.entries(action.inputs).map(([name, input]) => [name, input.default ?? 'demo']);
+    for (const [, text] of defaults) expect(typeof text).toBe('string');
+    expect(parseInputs(environmentWith({ ...Object.fromEntries(defaults), vault_role: 'deployer' })).inputs).toEqual(
+      inputsWith(),
+    );
+  });
+
+  test('only the namespace is required', () => {
+    expect(INPUT_NAMES.filter((name) => action.inputs[name]?.required)).toEqual(['namespace']);
+  });
+
+  test('runs the bundles, the post step always', () => {
+    expect(action.runs).toEqual({
+      using: 'node24',
+      main: 'dist/main.cjs',
+      post: 'dist/post.cjs',
+      'post-if': 'always()',
+    });
+  });
+
+  test('names what is missing at each input that is not wired', () => {
+    for (const name of INPUT_NAMES) {
+      const missing = 'notYet' in INPUTS[name] ? INPUTS[name].notYet : null;
+      expect(action.inputs[name]?.description.includes('Not yet:')).toBe(missing !== null);
+      if (missing !== null) expect(action.inputs[name]?.description).toContain(missing);
+    }
+  });
+});
