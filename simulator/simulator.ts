@@ -1,6 +1,19 @@
 import { type Behaviour, healthyBehaviour } from './behaviour.ts';
+import { reconcileCertificates } from './controllers/cert-manager.ts';
+import { countDisruptions } from './controllers/disruption-budgets.ts';
+import { collectGarbage } from './controllers/garbage.ts';
+import { startLoop } from './controllers/loop.ts';
+import { NatsServers } from './controllers/nats-servers.ts';
+import { advancePods } from './controllers/pods.ts';
+import { reconcileStatefulSets } from './controllers/stateful-sets.ts';
 import { FaultInjector } from './faults.ts';
 import { type RecordedRequest, serve } from './http.ts';
+import { kubernetesApi } from './kubernetes/api.ts';
+import { Cluster } from './kubernetes/cluster.ts';
+import { furnish } from './kubernetes/furnish.ts';
+import { serviceProxy } from './kubernetes/service-proxy.ts';
+import { PkiEngine } from './vault/pki.ts';
+import { Vault } from './vault/vault.ts';
 
 export interface SimulatorOptions {
   /** False: the cluster has no cert-manager.io API; true by default. */
@@ -15,6 +28,12 @@ export interface SimulatorOptions {
   priorityClasses?: string[];
   /** Namespaces besides default, kube-system, cert-manager and vault; none by default. */
   namespaces?: string[];
+  /** Nodes, one in each zone; 3 by default. */
+  nodes?: number;
+  /** Mounts of PKI secrets engines in Vault; ['pki/internal'] by default. */
+  pkiMounts?: string[];
+  /** Vault namespaces besides the root; none by default. Each has the same mounts. */
+  vaultNamespaces?: string[];
   /** How many times faster than usual the controllers are; 1 by default: a new cluster is Ready in about 300 ms. */
   speed?: number;
 }
@@ -31,30 +50,77 @@ export interface Simulator {
   requests: RecordedRequest[];
   faults: FaultInjector;
   behaviour: Behaviour;
+  /** The objects behind the Kubernetes API. */
+  cluster: Cluster;
+  /** The state behind the Vault API: policies, roles, tokens. */
+  vault: Vault;
+  nats: NatsServers;
   close(): Promise<void>;
 }
 
 const KUBERNETES_TOKEN = 'simulator-token';
 const VAULT_ROOT_TOKEN = 'hvs.simulator-root-token';
+/** Milliseconds between a change and the controllers' next turn. */
+const STEP = 25;
 
 /** Starts both servers and the controllers; `close` stops all of it. */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const { pkiMounts = ['pki/internal'], vaultNamespaces = [], speed = 1, certManager = true } = options;
   const requests: RecordedRequest[] = [];
   const faults = new FaultInjector();
   const behaviour = healthyBehaviour();
-  const vault = await serve('vault', () => ({ status: 404, body: { errors: [] } }), requests, faults);
-  const kubernetes = await serve('kubernetes', () => ({ status: 404, body: {} }), requests, faults);
-  void options;
+  const cluster = new Cluster();
+  const vault = new Vault(behaviour, VAULT_ROOT_TOKEN, pkiMounts, vaultNamespaces);
+  const nats = new NatsServers(cluster, behaviour, speed);
+  const clusterAuthority = new PkiEngine('internal');
+  clusterAuthority.writeRole('any', { allow_any_name: true, key_type: 'ec', key_bits: 256, max_ttl: '8760h' });
+  furnish(cluster, {
+    namespaces: options.namespaces ?? [],
+    nodes: options.nodes ?? 3,
+    storageClasses: options.storageClasses ?? ['ebs-standard-retained', 'standard'],
+    defaultStorageClass: options.defaultStorageClass === undefined ? 'standard' : options.defaultStorageClass,
+    priorityClasses: options.priorityClasses ?? ['workload-important'],
+    clusterIssuers: certManager ? (options.clusterIssuers ?? ['internal']) : [],
+  });
+
+  const loop = startLoop(
+    [
+      () => collectGarbage(cluster),
+      () => reconcileCertificates({ cluster, vault, behaviour, clusterAuthority }),
+      () => reconcileStatefulSets(cluster),
+      () => advancePods(cluster, behaviour),
+      () => countDisruptions(cluster),
+      () => nats.reconcile(),
+    ],
+    STEP / speed,
+  );
+  cluster.store.onChange(loop.wake);
+
+  const vaultServer = await serve('vault', (request) => vault.handle(request), requests, faults);
+  const api = kubernetesApi({
+    cluster,
+    behaviour,
+    token: KUBERNETES_TOKEN,
+    certManager,
+    podProxy: (pod, port, request) => nats.proxy(pod, port, request),
+    podLog: (pod) => nats.log(pod),
+    serviceProxy: serviceProxy(cluster, behaviour, vault),
+  });
+  const kubernetesServer = await serve('kubernetes', api, requests, faults);
   return {
-    kubernetesUrl: kubernetes.url,
-    vaultUrl: vault.url,
-    kubeconfig: kubeconfigFor(kubernetes.url),
+    kubernetesUrl: kubernetesServer.url,
+    vaultUrl: vaultServer.url,
+    kubeconfig: kubeconfigFor(kubernetesServer.url),
     vaultToken: VAULT_ROOT_TOKEN,
     requests,
     faults,
     behaviour,
+    cluster,
+    vault,
+    nats,
     async close() {
-      await Promise.all([kubernetes.close(), vault.close()]);
+      loop.stop();
+      await Promise.all([kubernetesServer.close(), vaultServer.close()]);
     },
   };
 }

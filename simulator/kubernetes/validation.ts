@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isJsonObject, type Json, type JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/json.ts';
+import { mapAt } from '../json-at.ts';
 import type { Resource } from './resources.ts';
 import { type Cause, invalid } from './status.ts';
 
@@ -38,8 +39,8 @@ function nameCauses(name: string): Cause[] {
 
 function statefulSetCauses(object: JsonObject, live: JsonObject | undefined): Cause[] {
   const spec = mapAt(object, 'spec');
-  const labels = mapAt(mapAt(mapAt(spec, 'template'), 'metadata'), 'labels');
-  const wanted = Object.entries(mapAt(mapAt(spec, 'selector'), 'matchLabels'));
+  const labels = mapAt(spec, 'template', 'metadata', 'labels');
+  const wanted = Object.entries(mapAt(spec, 'selector', 'matchLabels'));
   const causes: Cause[] = [];
   if (!wanted.every(([key, value]) => labels[key] === value)) {
     const message = `Invalid value: ${JSON.stringify(labels)}: \`selector\` does not match template \`labels\``;
@@ -61,9 +62,4 @@ function roleRefCauses(object: JsonObject, live: JsonObject | undefined): Cause[
   }
   const message = `Invalid value: ${JSON.stringify(object.roleRef)}: cannot change roleRef`;
   return [{ reason: 'FieldValueInvalid', message, field: 'roleRef' }];
-}
-
-function mapAt(object: JsonObject, field: string): JsonObject {
-  const value: Json | undefined = object[field];
-  return isJsonObject(value) ? value : {};
 }

@@ -1,0 +1,189 @@
+import { createHash } from 'node:crypto';
+import { digObjects, digText, type JsonObject } from '../../src/json.ts';
+import type { Behaviour } from '../behaviour.ts';
+import type { SimulatedRequest, SimulatedResponse } from '../http.ts';
+import { mapAt } from '../json-at.ts';
+import type { Cluster } from '../kubernetes/cluster.ts';
+import type { StoredObject } from '../kubernetes/object-store.ts';
+import { resourceOf } from '../kubernetes/resources.ts';
+import { unavailable } from '../kubernetes/status.ts';
+
+const CONTAINER = 'nats';
+const MONITORING_PORT = '8222';
+/** Connections a server keeps to each peer: a pool of three and one for the system account. */
+const ROUTES_PER_PEER = 4;
+/** Milliseconds until the kubelet brings a changed ConfigMap by itself; a minute in reality. */
+const SYNC_DELAY = 3_000;
+
+interface Server {
+  /** The content of the mounted ConfigMaps that the server has loaded. */
+  config: string;
+  annotations: string;
+  start: Date;
+  loaded: Date;
+  /** When the kubelet is to bring a changed ConfigMap. */
+  due: number | undefined;
+}
+
+/** The nats-server in every running pod that has a container `nats`: what its monitoring port tells. */
+export class NatsServers {
+  readonly #cluster: Cluster;
+  readonly #behaviour: Behaviour;
+  readonly #syncDelay: number;
+  readonly #servers = new Map<string, Server>();
+
+  constructor(cluster: Cluster, behaviour: Behaviour, speed: number) {
+    this.#cluster = cluster;
+    this.#behaviour = behaviour;
+    this.#syncDelay = SYNC_DELAY / speed;
+  }
+
+  /** Starts servers, and reloads their configuration: at once when a pod's annotations are touched, late otherwise. */
+  reconcile(): void {
+    const pods = this.#running();
+    for (const pod of pods) {
+      this.#servers.set(pod.metadata.uid, this.#next(pod, this.#servers.get(pod.metadata.uid)));
+    }
+    const alive = new Set(pods.map((pod) => pod.metadata.uid));
+    for (const uid of this.#servers.keys()) {
+      if (!alive.has(uid)) {
+        this.#servers.delete(uid);
+      }
+    }
+  }
+
+  /** The configuration that the pod's server has loaded; '' for one that does not run. */
+  configOf(pod: string): string {
+    const found = this.#running().find((candidate) => candidate.metadata.name === pod);
+    return this.#servers.get(found?.metadata.uid ?? '')?.config ?? '';
+  }
+
+  /** Answers a request through the API server's pod proxy. */
+  proxy(pod: StoredObject, port: string, request: SimulatedRequest): SimulatedResponse {
+    const server = this.#servers.get(pod.metadata.uid);
+    if (server === undefined || port !== MONITORING_PORT) {
+      throw unavailable(
+        `error trying to reach service: dial tcp ${digText(pod, 'status', 'podIP')}:${port}: connect: connection refused`,
+      );
+    }
+    const page = request.path.split('/proxy/')[1] ?? '';
+    switch (page) {
+      case 'varz':
+        return { status: 200, body: varz(pod, server) };
+      case 'jsz':
+        return { status: 200, body: this.#jsz(pod) };
+      case 'routez':
+        return { status: 200, body: this.#routez(pod) };
+      case 'healthz':
+        return { status: 200, body: { status: 'ok' } };
+      default:
+        return { status: 404, body: '404 page not found\n' };
+    }
+  }
+
+  /** What the server has logged. */
+  log(pod: StoredObject): string {
+    const server = this.#servers.get(pod.metadata.uid);
+    return server === undefined ? '' : `[1] ${server.start.toISOString()} [INF] Server is ready\n`;
+  }
+
+  #running(): StoredObject[] {
+    return this.#cluster.store
+      .list(resourceOf('Pod'))
+      .filter((pod) => digText(pod, 'status', 'phase') === 'Running')
+      .filter((pod) => digObjects(pod, 'spec', 'containers').some((container) => container.name === CONTAINER));
+  }
+
+  #next(pod: StoredObject, live: Server | undefined): Server {
+    const config = this.#mountedConfig(pod);
+    const annotations = JSON.stringify(pod.metadata.annotations ?? {});
+    const now = new Date();
+    if (live === undefined) {
+      return { config, annotations, start: now, loaded: now, due: undefined };
+    }
+    if (config === live.config) {
+      return { ...live, annotations, due: undefined };
+    }
+    const due = live.due ?? now.getTime() + this.#syncDelay;
+    const isDue = annotations !== live.annotations || now.getTime() >= due;
+    return isDue ? { ...live, config, annotations, loaded: now, due: undefined } : { ...live, annotations, due };
+  }
+
+  #mountedConfig(pod: StoredObject): string {
+    const maps = digObjects(pod, 'spec', 'volumes').map((volume) => digText(volume, 'configMap', 'name'));
+    return maps
+      .filter((name) => name !== '')
+      .map((name) => this.#cluster.store.get(resourceOf('ConfigMap'), pod.metadata.namespace ?? '', name))
+      .flatMap((map) => Object.values(mapAt(map, 'data')))
+      .join('\n');
+  }
+
+  #peers(pod: StoredObject): StoredObject[] {
+    const owner = pod.metadata.ownerReferences?.[0]?.uid;
+    return this.#running().filter((other) => other.metadata.ownerReferences?.[0]?.uid === owner);
+  }
+
+  #jsz(pod: StoredObject): JsonObject {
+    const peers = this.#peers(pod);
+    const [leader] = peers;
+    const isLeader = leader?.metadata.uid === pod.metadata.uid;
+    const others = peers.filter((peer) => peer.metadata.uid !== pod.metadata.uid);
+    const name = pod.metadata.labels?.['app.kubernetes.io/instance'] ?? '';
+    const metaCluster = {
+      name,
+      ...(this.#behaviour.natsMetaLeader ? { leader: leader?.metadata.name, peer: idOf(pod) } : {}),
+      ...(isLeader && this.#behaviour.natsMetaLeader ? { replicas: others.map(replica) } : {}),
+      cluster_size: peers.length,
+    };
+    return {
+      server_id: idOf(pod),
+      now: new Date().toISOString(),
+      config: { max_memory: 0, max_storage: 0, store_dir: '/data/jetstream' },
+      memory: 0,
+      storage: 0,
+      streams: 0,
+      consumers: 0,
+      messages: 0,
+      bytes: 0,
+      ...(peers.length > 1 ? { meta_cluster: metaCluster } : {}),
+    };
+  }
+
+  #routez(pod: StoredObject): JsonObject {
+    const others = this.#peers(pod).filter((peer) => peer.metadata.uid !== pod.metadata.uid);
+    const routes = others.flatMap((peer) =>
+      Array.from({ length: ROUTES_PER_PEER }, (_, index) => ({
+        rid: index + 1,
+        remote_id: idOf(peer),
+        remote_name: peer.metadata.name,
+        did_solicit: true,
+        is_configured: true,
+        ip: digText(peer, 'status', 'podIP'),
+        port: 6222,
+      })),
+    );
+    return { server_id: idOf(pod), server_name: pod.metadata.name, num_routes: routes.length, routes };
+  }
+}
+
+function replica(peer: StoredObject): JsonObject {
+  return { name: peer.metadata.name, current: true, active: 250_000_000, peer: idOf(peer) };
+}
+
+function varz(pod: StoredObject, server: Server): JsonObject {
+  const container = digObjects(pod, 'spec', 'containers').find((candidate) => candidate.name === CONTAINER);
+  const [, version = ''] = /:(\d+\.\d+\.\d+)/.exec(digText(container, 'image')) ?? [];
+  return {
+    server_id: idOf(pod),
+    server_name: pod.metadata.name,
+    version,
+    start: server.start.toISOString(),
+    now: new Date().toISOString(),
+    config_load_time: server.loaded.toISOString(),
+  };
+}
+
+/** A server's id is new whenever its pod is. */
+function idOf(pod: StoredObject): string {
+  return `N${createHash('sha256').update(pod.metadata.uid).digest('hex').toUpperCase().slice(0, 55)}`;
+}
