@@ -1,17 +1,11 @@
 import { desiredState } from '../../src/desired/desired-state.ts';
 import type { DesiredState, ImmutableFields, TargetFacts } from '../../src/desired/state.ts';
-import { parseInputs } from '../../src/inputs/parse.ts';
 import type { Inputs } from '../../src/inputs/table.ts';
 import { isJsonObject, type Json } from '../../src/json.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
+import { inputsWith } from '../inputs/inputs-with.ts';
 
 export const NAME = 'nats-1a2b3c4d';
-
-/** What a user gets who sets the required inputs only, but for `overrides`. */
-export function inputsWith(overrides: Partial<Inputs> = {}): Inputs {
-  const { inputs } = parseInputs({ INPUT_NAMESPACE: 'demo', INPUT_VAULT_ROLE: 'deployer' });
-  return { ...inputs, ...overrides };
-}
 
 export const FRESH: TargetFacts = {
   name: NAME,

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { clusterOutputs } from '../../src/desired/outputs.ts';
-import { inputsWith, NAME, objectIn, podTemplate, stateWith, valueAt } from './fixture.ts';
+import { inputsWith } from '../inputs/inputs-with.ts';
+import { NAME, objectIn, podTemplate, stateWith, valueAt } from './fixture.ts';
 
 test('the outputs describe the cluster that is made', () => {
   expect(clusterOutputs(inputsWith(), NAME)).toEqual({

@@ -13,24 +13,26 @@ describe('a live StatefulSet', () => {
   });
 
   test('says which storage inputs come too late', () => {
-    expect(state.notices).toEqual([
+    const late = { persistence_initial_storage_gb: 2, persistence_storage_class_name: 'fast' };
+    expect(stateWith(late, { immutable: CHART_MADE }).notices).toEqual([
       {
         severity: 'notice',
         input: 'persistence_initial_storage_gb',
-        message: 'Ignored: the volumes were made with 5Gi, not 1Gi, and this cannot change afterwards.',
+        message: 'Ignored: the volumes were made with 5Gi, not 2Gi, and this cannot change afterwards.',
       },
       {
         severity: 'notice',
         input: 'persistence_storage_class_name',
-        message:
-          'Ignored: the volumes were made with gp3, not ebs-standard-retained, and this cannot change afterwards.',
+        message: 'Ignored: the volumes were made with gp3, not fast, and this cannot change afterwards.',
       },
     ]);
   });
 
-  test('says nothing where the inputs agree with it', () => {
-    const facts = { immutable: CHART_MADE, storageClassName: 'gp3' };
-    expect(stateWith({ persistence_initial_storage_gb: 5 }, facts).notices).toEqual([]);
+  test('says nothing of them where they agree with it, or were left alone', () => {
+    const agreeing = { persistence_initial_storage_gb: 5, persistence_storage_class_name: 'gp3' };
+    expect(stateWith(agreeing, { immutable: CHART_MADE }).notices).toEqual([]);
+    expect(stateWith({}, { immutable: CHART_MADE }).notices).toEqual([]);
+    expect(stateWith({ adapt: false }, { immutable: CHART_MADE }).notices).toHaveLength(2);
   });
 
   test('behind another Service gets routes and certificates by it', () => {

@@ -40,8 +40,6 @@ export function desiredState(inputs: Inputs, facts: TargetFacts): DesiredState {
       disruptionBudget(inputs, names),
     ],
     vault: vaultObjects(inputs, names, holders, facts.clusterUid),
-    notices: facts.immutable
-      ? [...notices, ...ignoredStorage(inputs, facts.storageClassName, facts.immutable)]
-      : notices,
+    notices: facts.immutable ? [...notices, ...ignoredStorage(inputs, facts.immutable)] : notices,
   };
 }

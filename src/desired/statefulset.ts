@@ -1,5 +1,5 @@
 import type { Inputs } from '../inputs/table.ts';
-import { isJsonObject, type JsonObject } from '../json.ts';
+import { dig, digText, isJsonObject, type JsonObject } from '../json.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { LAME_DUCK, PORTS } from '../nats/layout.ts';
 import type { MemorySizes } from '../nats/memory.ts';
@@ -112,7 +112,6 @@ function panfactumAnnotations(names: Names): Labels {
 }
 
 function matchLabels(selector: JsonObject): Labels {
-  const labels = selector.matchLabels;
-  if (!isJsonObject(labels)) return {};
-  return Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, `${value}`]));
+  const labels = dig(selector, 'matchLabels');
+  return isJsonObject(labels) ? Object.fromEntries(Object.keys(labels).map((key) => [key, digText(labels, key)])) : {};
 }

@@ -1,5 +1,6 @@
+import { isInsistedOn } from '../inputs/insisted.ts';
 import type { Inputs } from '../inputs/table.ts';
-import { isJsonObject, type JsonObject } from '../json.ts';
+import { digText, type JsonObject } from '../json.ts';
 import { selectorLabels } from './labels.ts';
 import type { Names } from './names.ts';
 import { quantity } from './quantity.ts';
@@ -33,23 +34,23 @@ export function volumeClaimTemplates(inputs: Inputs, names: Names, storageClassN
   ];
 }
 
-/** What the inputs ask of volumes that exist and keep what they were made with. */
-export function ignoredStorage(inputs: Inputs, storageClassName: string, live: ImmutableFields): Notice[] {
-  const claim = live.volumeClaimTemplates.find((template) => at(template, 'metadata', 'name') === DATA_VOLUME);
-  const comparisons = [
+/** What the inputs insist on for volumes that exist already and keep what they were made with. */
+export function ignoredStorage(inputs: Inputs, live: ImmutableFields): Notice[] {
+  const claim = live.volumeClaimTemplates.find((template) => digText(template, 'metadata', 'name') === DATA_VOLUME);
+  const fixed = [
     {
       input: 'persistence_initial_storage_gb',
       wanted: initialSize(inputs),
-      actual: at(claim, 'spec', 'resources', 'requests', 'storage'),
+      actual: digText(claim, 'spec', 'resources', 'requests', 'storage'),
     },
     {
       input: 'persistence_storage_class_name',
-      wanted: storageClassName,
-      actual: at(claim, 'spec', 'storageClassName'),
+      wanted: inputs.persistence_storage_class_name,
+      actual: digText(claim, 'spec', 'storageClassName'),
     },
-  ];
-  return comparisons
-    .filter(({ wanted, actual }) => actual !== undefined && actual !== wanted)
+  ] as const;
+  return fixed
+    .filter(({ input, wanted, actual }) => actual !== '' && actual !== wanted && isInsistedOn(inputs, input))
     .map(({ input, wanted, actual }) => ({
       severity: 'notice',
       input,
@@ -64,12 +65,4 @@ function initialSize(inputs: Inputs): string {
 /** A label's value holds 63 characters; the end of it alone is unique within the namespace. */
 function pvcGroup({ namespace, cluster }: Names): string {
   return `${namespace}.${cluster}`.slice(-63).replace(/^[^a-z0-9]+/, '');
-}
-
-/** The string at a path of keys; undefined where there is none. */
-function at(object: JsonObject | undefined, ...keys: string[]): string | undefined {
-  const [key = '', ...rest] = keys;
-  const value = object?.[key];
-  if (rest.length > 0) return isJsonObject(value) ? at(value, ...rest) : undefined;
-  return typeof value === 'string' ? value : undefined;
 }

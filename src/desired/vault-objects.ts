@@ -3,6 +3,9 @@ import type { Identity } from './identities.ts';
 import { issuerName, type Names } from './names.ts';
 import type { DesiredVault, VaultObject } from './state.ts';
 
+/** Starts the first line of the policy; "clusterUid/namespace/name" of the owner follows. */
+export const OWNER_MARK = '# kube-nats-action owner: ';
+
 /** Seconds that a token of cert-manager lives: long enough to sign one certificate. */
 const ISSUER_TOKEN_SECONDS = 120;
 
@@ -64,7 +67,7 @@ function pkiRole(inputs: Inputs, names: Names, identity: Identity): VaultObject 
 }
 
 function policyRules(inputs: Inputs, names: Names, identities: Identity[], clusterUid: string): string {
-  const owner = `# kube-nats-action owner: ${clusterUid}/${names.namespace}/${names.cluster}\n`;
+  const owner = `${OWNER_MARK}${clusterUid}/${names.namespace}/${names.cluster}\n`;
   const rules = identities.map(
     (identity) => `path "${signPath(inputs, names, identity)}" { capabilities = ["update"] }\n`,
   );
