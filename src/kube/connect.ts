@@ -54,22 +54,26 @@ function load(config: KubeConfig, kubeconfig: string | null, surroundings: Surro
   try {
     source.load(config);
   } catch (error) {
-    // YAML errors quote the text around the mistake, which may be a key: only the first line is safe to show.
-    const words = (error instanceof Error ? error.message : String(error)).split('\n')[0];
     throw new Problem({
       kind: 'connection',
       tried: `Reading the kubeconfig (${source.name})`,
-      reason: `It is not a kubeconfig: ${words}.`,
+      reason: `${whyUnreadable(error)}.`,
       next: 'Pass the whole YAML text of a kubeconfig, or the path of such a file, as input kubeconfig.',
     });
   }
+}
+
+/** Never quotes what was read: YAML errors go on with the text around the mistake, and a "path" may be a pasted token. */
+function whyUnreadable(error: unknown): string {
+  if (error instanceof Error && 'code' in error) return `No such file can be read (${error.code})`;
+  return `It is not a kubeconfig: ${(error instanceof Error ? error.message : String(error)).split('\n')[0]}`;
 }
 
 function sourceOf(kubeconfig: string | null, { inCluster, hasDefaultKubeconfig }: Surroundings) {
   if (kubeconfig !== null) {
     const content = isKubeconfigContent(kubeconfig) ? kubeconfig : kubeconfigInBase64(kubeconfig);
     return content === null
-      ? { name: kubeconfig, load: (config: KubeConfig) => config.loadFromFile(kubeconfig) }
+      ? { name: 'path in the input', load: (config: KubeConfig) => config.loadFromFile(kubeconfig) }
       : { name: 'content of the input', load: (config: KubeConfig) => config.loadFromString(content) };
   }
   if (hasDefaultKubeconfig) {
