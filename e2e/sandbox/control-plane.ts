@@ -111,6 +111,8 @@ function startDns(coredns: string): void {
 }
 `,
   );
+  // For a process of the host that wants to resolve as a pod does.
+  writeFileSync(paths.resolvConf, `nameserver ${hostAddress}\nsearch svc.cluster.local\noptions ndots:5\n`);
   startDaemon('coredns', [coredns, '-conf', corefile]);
 }
 

@@ -18,6 +18,7 @@ export const paths = {
   auditLog: join(run, 'audit.log'),
   vaultToken: join(run, 'vault-token'),
   vaultUnsealKey: join(run, 'vault-unseal-key'),
+  resolvConf: join(run, 'resolv.conf'),
   sysctls: join(run, 'sysctls.json'),
 };
 
