@@ -5,6 +5,7 @@ import { dig, digObjects, digText, isJsonObject } from '../json.ts';
 import { type KubeClient, labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { bytesOf } from '../kube/quantity.ts';
+import { Problem } from '../problem.ts';
 import type { Adaptation } from '../report/run-report.ts';
 import { choosePriorityClass, chooseStorageClass } from './adaptation.ts';
 import type { Target } from './preflight.ts';
@@ -21,6 +22,7 @@ export async function gatherFacts(kube: KubeClient, inputs: Inputs, target: Targ
     kube.get('StatefulSet', namespace, name),
     kube.list('PersistentVolumeClaim', namespace, { labels: labelSelector(selectorLabels(name)) }),
   ]);
+  if (statefulSet !== null) checkReplicas(inputs, statefulSet);
   const storage = statefulSet === null ? chooseStorageClass(inputs, target.storageClasses) : null;
   const priority = choosePriorityClass(inputs, target.priorityClass);
   return {
@@ -34,6 +36,24 @@ export async function gatherFacts(kube: KubeClient, inputs: Inputs, target: Targ
     },
     adaptations: [storage?.adaptation, priority.adaptation].filter((adaptation) => adaptation != null),
   };
+}
+
+/**
+ * Fewer servers would take streams' peers away, and a single server's streams do not become those of a JetStream cluster:
+ * both lose data unless somebody moves it first.
+ */
+function checkReplicas({ replicas, namespace }: Inputs, { spec, metadata }: KubeObject): void {
+  const live = Number(dig(spec, 'replicas'));
+  if (replicas === live || (replicas > live && live > 1)) return;
+  throw new Problem({
+    kind: 'target',
+    tried: `Changing the replicas of StatefulSet ${namespace}/${metadata.name} from ${live} to ${replicas}`,
+    reason:
+      live === 1
+        ? 'The streams of a single server cannot join a JetStream cluster.'
+        : 'The streams on the servers that would go could lose their data.',
+    next: `Nothing was written. Set the input replicas back to ${live}, or make a cluster of another name and move the data (nats stream backup and restore).`,
+  });
 }
 
 /** What the API server lets nobody change, without what it added itself to the claim templates. */

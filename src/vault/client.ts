@@ -1,5 +1,6 @@
 import NodeVault from 'node-vault';
 import type { Clock } from '../clock.ts';
+import { isTransient } from '../http/retry.ts';
 import type { HttpResponse, Transport } from '../http/transport.ts';
 import { isJsonObject, type Json, type JsonObject } from '../json.ts';
 import { Problem } from '../problem.ts';
@@ -193,7 +194,7 @@ function delayBefore(count: number, outcome: Outcome): number | null {
 
 /** 412: a performance standby lags behind what was just written; https://developer.hashicorp.com/vault/api-docs#http-status-codes */
 function mayPass({ response, error }: Outcome): boolean {
-  if (error !== undefined) return !PERMANENT.test(codeOf(error));
+  if (error !== undefined) return isTransient(error);
   return response.status === 412 || response.status === 429 || (response.status >= 500 && response.status !== 501);
 }
 
@@ -203,9 +204,6 @@ function waitReason({ response, error }: Outcome): string {
     ? 'Vault is sealed or unavailable (HTTP 503).'
     : `Vault answered HTTP ${response.status}.`;
 }
-
-/** Node's codes for names, certificates and protocols that do not get better by asking again. */
-const PERMANENT = /^(ENOTFOUND|EPROTO|ERR_|CERT_|DEPTH_|SELF_|UNABLE_|HOSTNAME_)/;
 
 /** What to do about a connection that failed with a code of Node; the first that fits. */
 const CONNECTION_ADVICE: { code: RegExp; next: string }[] = [

@@ -1,17 +1,17 @@
 import type { DesiredVault } from '../desired/state.ts';
+import { OWNER_MARK } from '../desired/vault-objects.ts';
 import type { Json } from '../json.ts';
 import { Problem } from '../problem.ts';
 import { type FieldChange, type LiveVault, policyPath, type VaultChange } from './objects.ts';
 import { pathText } from './path.ts';
 
-const MARK = '# kube-nats-action owner: ';
 /** Items of a list that a message shows. */
 const SHOWN = 4;
 
 /** Who the objects belong to: "clusterUid/namespace/name" from the policy's first line; null where it is not marked. */
 export function ownerOf(rules: string): string | null {
   const [first = ''] = rules.trim().split('\n');
-  return first.startsWith(MARK) ? first.slice(MARK.length).trim() : null;
+  return first.startsWith(OWNER_MARK) ? first.slice(OWNER_MARK.length).trim() : null;
 }
 
 /**
@@ -97,5 +97,5 @@ function tried(policy: DesiredVault['policy']): string {
 }
 
 function markLine(policy: DesiredVault['policy']): string {
-  return `${MARK}${ownerOf(policy.rules)}`;
+  return `${OWNER_MARK}${ownerOf(policy.rules)}`;
 }
