@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Artifacts } from './build.ts';
 import type { KubeApi } from './kube-api.ts';
 import { certificateFile, keyFile, writeKubeconfig } from './pki.ts';
-import { type Daemon, startDaemon, waitForDaemon } from './process.ts';
+import { type Daemon, type Daemons, waitForDaemon } from './process.ts';
 import { apiServer, hostAddress, loopback, paths, podNetwork, serviceNetwork } from './topology.ts';
 
 type Flags = { [name: string]: string | number | boolean };
@@ -13,9 +13,9 @@ export const flags = (values: Flags): string[] => Object.entries(values).map(([n
 const etcdUrl = `http://${loopback}:2379`;
 
 /** Starts etcd and the API server; the latter needs the bridge to be there. */
-export function startApiServer({ programs }: Artifacts): Daemon {
+export function startApiServer({ programs }: Artifacts, daemons: Daemons): Daemon {
   const peerUrl = `http://${loopback}:2380`;
-  startDaemon('etcd', [
+  daemons.start('etcd', [
     join(programs, 'etcd'),
     ...flags({
       'data-dir': join(paths.run, 'etcd'),
@@ -29,7 +29,7 @@ export function startApiServer({ programs }: Artifacts): Daemon {
       'log-level': 'warn',
     }),
   ]);
-  return startDaemon('kube-apiserver', [
+  return daemons.start('kube-apiserver', [
     join(programs, 'kube-apiserver'),
     ...flags({
       'etcd-servers': etcdUrl,
@@ -66,8 +66,10 @@ export async function waitForApiServer(daemon: Daemon, api: KubeApi): Promise<vo
 }
 
 /** Starts what works through the API server: controllers, scheduler and the cluster's DNS. */
-export function startControllers({ programs, coredns }: Artifacts): void {
-  startController(programs, 'kube-controller-manager', {
+export function startControllers({ programs, coredns }: Artifacts, daemons: Daemons): void {
+  const start = (name: string, own: Flags): Daemon =>
+    daemons.start(name, [join(programs, name), ...flags({ ...controllerFlags(name), ...own })]);
+  start('kube-controller-manager', {
     'root-ca-file': certificateFile('ca'),
     'service-account-private-key-file': keyFile('service-accounts'),
     'use-service-account-credentials': true,
@@ -77,24 +79,24 @@ export function startControllers({ programs, coredns }: Artifacts): void {
     // Its default is a directory of the host, which it makes.
     'flex-volume-plugin-dir': join(paths.run, 'volume-plugins'),
   });
-  startController(programs, 'kube-scheduler', {});
-  startDns(coredns);
+  start('kube-scheduler', {});
+  startDns(coredns, daemons);
 }
 
-function startController(programs: string, name: string, more: Flags): void {
+/** What controllers and scheduler have in common: they trust the API server's word on who may ask them. */
+function controllerFlags(name: string): Flags {
   const kubeconfig = join(paths.run, `${name}.kubeconfig`);
   writeKubeconfig(name, kubeconfig);
-  const common: Flags = {
+  return {
     kubeconfig,
     'authentication-kubeconfig': kubeconfig,
     'authorization-kubeconfig': kubeconfig,
     'bind-address': loopback,
     'leader-elect': false,
   };
-  startDaemon(name, [join(programs, name), ...flags({ ...common, ...more })]);
 }
 
-function startDns(coredns: string): void {
+function startDns(coredns: string, daemons: Daemons): void {
   const kubeconfig = join(paths.run, 'dns.kubeconfig');
   writeKubeconfig('dns', kubeconfig);
   const corefile = join(paths.run, 'Corefile');
@@ -113,7 +115,7 @@ function startDns(coredns: string): void {
   );
   // For a process of the host that wants to resolve as a pod does.
   writeFileSync(paths.resolvConf, `nameserver ${hostAddress}\nsearch svc.cluster.local\noptions ndots:5\n`);
-  startDaemon('coredns', [coredns, '-conf', corefile]);
+  daemons.start('coredns', [coredns, '-conf', corefile]);
 }
 
 /** Makes the directories that the control plane writes to. */

@@ -6,7 +6,7 @@ import { flags } from './control-plane.ts';
 import { hasCondition, type KubeApi } from './kube-api.ts';
 import { connectNode, inNamespacesOf } from './network.ts';
 import { copyNodePki, writeKubeconfig } from './pki.ts';
-import { type Daemon, run, startDaemon, waitForDaemon } from './process.ts';
+import { type Daemon, type Daemons, run, waitForDaemon } from './process.ts';
 import { hostAddress, type Node, podNetwork } from './topology.ts';
 import { volumesOf } from './volumes.ts';
 
@@ -23,7 +23,7 @@ const socket = '/run/containerd/containerd.sock';
  * Starts a node's containerd and gives it network and images. Its network and mount namespaces are the node: nothing that it mounts
  * shows on the host, and all of it goes with the processes.
  */
-export async function startContainerd(node: Node, { images }: Artifacts): Promise<Daemon> {
+export async function startContainerd(node: Node, { images }: Artifacts, daemons: Daemons): Promise<Daemon> {
   for (const directory of ownDirectories) mkdirSync(hostPath(node, directory), { recursive: true });
   mkdirSync(hostPath(node, 'var/log/pods'), { recursive: true });
   mkdirSync(hostPath(node, 'var/lib/cni/conf'), { recursive: true });
@@ -32,7 +32,7 @@ export async function startContainerd(node: Node, { images }: Artifacts): Promis
   const binds = ownDirectories
     .map((directory) => `mount --no-mtab --bind "$0/${directory}" "/${directory}"`)
     .join(' && ');
-  const containerd = startDaemon(`${node.name}-containerd`, [
+  const containerd = daemons.start(`${node.name}-containerd`, [
     'unshare',
     '--net',
     '--mount',
@@ -86,14 +86,14 @@ const cniConfiguration = (node: Node) => ({
 });
 
 /** Starts a node's kubelet and kube-proxy. */
-export function startKubelet(node: Node, containerd: Daemon, { programs }: Artifacts): Daemon {
+export function startKubelet(node: Node, containerd: Daemon, { programs }: Artifacts, daemons: Daemons): Daemon {
   const directory = hostPath(node, kubeletDirectory);
   copyNodePki(node, join(directory, 'pki'));
   writeKubeconfig(node.name, join(directory, 'kubeconfig'));
   writeKubeconfig('kube-proxy', join(directory, 'kube-proxy.kubeconfig'));
   writeFileSync(join(directory, 'config.json'), JSON.stringify(kubeletConfiguration(node)));
   for (const volume of volumesOf(node)) mkdirSync(hostPath(node, volume.path), { recursive: true });
-  startDaemon(
+  daemons.start(
     `${node.name}-kube-proxy`,
     inNamespacesOf(containerd.pid, [
       join(programs, 'kube-proxy'),
@@ -109,7 +109,7 @@ export function startKubelet(node: Node, containerd: Daemon, { programs }: Artif
       }),
     ]),
   );
-  return startDaemon(
+  return daemons.start(
     `${node.name}-kubelet`,
     inNamespacesOf(containerd.pid, [
       join(programs, 'kubelet'),

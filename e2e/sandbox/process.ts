@@ -41,47 +41,52 @@ export interface Daemon {
   name: string;
   pid: number;
   log: string;
-  /** Rejects, with the end of the log, when the process ends. */
-  ended: Promise<never>;
 }
 
-/** Starts a background process inside the sandbox's cgroup, by which `down` finds it and all that it starts. */
-export function startDaemon(name: string, command: Command): Daemon {
-  const log = join(paths.log, `${name}.log`);
-  const output = openSync(log, 'w');
-  const child = spawn('sh', ['-c', 'echo $$ > "$0" && exec "$@"', daemonsProcs(), ...command], {
-    cwd: paths.run,
-    detached: true,
-    stdio: ['ignore', output, output],
-  });
-  closeSync(output);
-  const ended = new Promise<never>((_, reject) => {
-    child.on('error', reject);
-    child.on('exit', (code, signal) => {
-      reject(
-        new Error(`${name} ended (${signal ?? code}); the end of ${log}:\n${lastLines(readFileSync(log, 'utf8'))}`),
-      );
+/** Starts background processes, and notices when one ends that should not. */
+export class Daemons {
+  /** Rejects, with the end of its log, when the first of them ends. */
+  readonly failed: Promise<never>;
+  readonly #fail: (reason: Error) => void;
+
+  constructor() {
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.failed = promise;
+    this.#fail = reject;
+  }
+
+  /** Starts one inside the sandbox's cgroup, by which `down` finds it and all that it starts. */
+  start(name: string, command: Command): Daemon {
+    const log = join(paths.log, `${name}.log`);
+    const output = openSync(log, 'w');
+    const child = spawn('sh', ['-c', 'echo $$ > "$0" && exec "$@"', daemonsProcs(), ...command], {
+      cwd: paths.run,
+      detached: true,
+      stdio: ['ignore', output, output],
     });
-  });
-  ended.catch(() => undefined);
-  child.unref();
-  if (child.pid === undefined) throw new Error(`${name} could not be started: ${command.join(' ')}`);
-  writeFileSync(join(paths.run, `${name}.pid`), `${child.pid}\n`);
-  return { name, pid: child.pid, log, ended };
+    closeSync(output);
+    child.on('error', this.#fail);
+    child.on('exit', (code, signal) => this.#fail(new Error(`${name} ended (${signal ?? code})${endOf(log)}`)));
+    child.unref();
+    if (child.pid === undefined) throw new Error(`${name} could not be started: ${command.join(' ')}`);
+    writeFileSync(join(paths.run, `${name}.pid`), `${child.pid}\n`);
+    return { name, pid: child.pid, log };
+  }
 }
 
-/** Waits for what a daemon should bring about. Fails at once when it ends, or at the timeout with the end of its log. */
+/** Waits for what a daemon should bring about; at the timeout (milliseconds), fails with the end of its log. */
 export async function waitForDaemon(
   daemon: Daemon,
   condition: () => Promise<boolean>,
   description: string,
   timeout: number,
 ): Promise<void> {
-  const reached = waitFor(condition, description, timeout).catch((error: Error) => {
-    throw new Error(`${error.message}; the end of ${daemon.log}:\n${lastLines(readFileSync(daemon.log, 'utf8'))}`);
+  await waitFor(condition, description, timeout).catch((error: Error) => {
+    throw new Error(`${error.message}${endOf(daemon.log)}`);
   });
-  await Promise.race([reached, daemon.ended]);
 }
+
+const endOf = (log: string): string => `; the end of ${log}:\n${lastLines(readFileSync(log, 'utf8'))}`;
 
 function lastLines(text: string): string {
   return text.trimEnd().split('\n').slice(-20).join('\n');

@@ -26,5 +26,6 @@ try {
   await command();
 } catch (error) {
   console.error(`sandbox: ${name} failed: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = 1;
+  // What the failed step was waiting for besides is of no interest any more.
+  process.exit(1);
 }

@@ -15,6 +15,7 @@ export const paths = {
   run,
   pki: join(run, 'pki'),
   kubeconfig: join(run, 'admin.kubeconfig'),
+  kubectl: join(run, 'kubectl'),
   auditLog: join(run, 'audit.log'),
   vaultToken: join(run, 'vault-token'),
   vaultUnsealKey: join(run, 'vault-unseal-key'),

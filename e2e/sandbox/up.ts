@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Artifacts, build } from './build.ts';
 import { createCgroups } from './cgroups.ts';
@@ -8,7 +8,7 @@ import { hasCondition, KubeApi } from './kube-api.ts';
 import { createBridge, directoryOfSandboxInPlace } from './network.ts';
 import { isReady, startContainerd, startKubelet, waitForNode } from './node.ts';
 import { createPki, writeKubeconfig } from './pki.ts';
-import { type Daemon, run } from './process.ts';
+import { type Daemon, Daemons, run } from './process.ts';
 import { recordSysctls } from './sysctls.ts';
 import { type Node, nodes, paths, sandboxDirectory } from './topology.ts';
 import { initialiseVault, Vault } from './vault.ts';
@@ -27,28 +27,34 @@ export async function up(): Promise<void> {
   await phase('certificates and bridge', async () => {
     await Promise.all([createPki(), createBridge()]);
     writeKubeconfig('admin', paths.kubeconfig);
+    symlinkSync(join(artifacts.programs, 'kubectl'), paths.kubectl);
   });
   const api = await KubeApi.connect(paths.kubeconfig, 'sandbox');
   try {
-    await startCluster(artifacts, api);
+    const daemons = new Daemons();
+    await Promise.race([startCluster(artifacts, api, daemons), daemons.failed]);
   } finally {
     api.close();
   }
 }
 
-async function startCluster(artifacts: Artifacts, api: KubeApi): Promise<void> {
-  const apiServer = startApiServer(artifacts);
+async function startCluster(artifacts: Artifacts, api: KubeApi, daemons: Daemons): Promise<void> {
+  const apiServer = startApiServer(artifacts, daemons);
   const runtimes = phase('containerd, network and images', () =>
-    Promise.all(nodes.map(async (node): Promise<[Node, Daemon]> => [node, await startContainerd(node, artifacts)])),
+    Promise.all(
+      nodes.map(async (node): Promise<[Node, Daemon]> => [node, await startContainerd(node, artifacts, daemons)]),
+    ),
   );
   // Awaited below; until then the API server's failure comes first.
   runtimes.catch(() => undefined);
   await phase('API server', () => waitForApiServer(apiServer, api));
-  startControllers(artifacts);
+  startControllers(artifacts, daemons);
   await phase('manifests', () => applyManifests(artifacts));
   const started = await runtimes;
   await phase('nodes', () =>
-    Promise.all(started.map(([node, containerd]) => waitForNode(node, startKubelet(node, containerd, artifacts), api))),
+    Promise.all(
+      started.map(([node, containerd]) => waitForNode(node, startKubelet(node, containerd, artifacts, daemons), api)),
+    ),
   );
   await phase('Vault', async () => {
     const vault = new Vault(api);
@@ -72,6 +78,7 @@ async function applyManifests({ programs, certManagerCrds }: Artifacts): Promise
 /** Whether a sandbox is up in this directory with every node Ready and Vault unsealed. */
 export async function isHealthy(): Promise<boolean> {
   if (directoryOfSandboxInPlace() !== sandboxDirectory) return false;
+  if (!existsSync(paths.kubeconfig)) return false;
   const api = await KubeApi.connect(paths.kubeconfig, 'sandbox');
   try {
     const ready = await Promise.all(nodes.map((node) => isReady(node, api)));
