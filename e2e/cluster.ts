@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { isJsonObject, type Json, type JsonObject } from '../src/json.ts';
+import { digText, isJsonObject, type JsonObject } from '../src/json.ts';
 import { KubeApi } from './sandbox/kube-api.ts';
 import { unseal, Vault } from './sandbox/vault.ts';
 import { waitFor } from './sandbox/wait.ts';
@@ -81,24 +81,24 @@ async function flushAuditLog(log: string): Promise<void> {
 }
 
 function readAuditLog(log: string): Write[] {
-  const lines = readFileSync(log, 'utf8').split('\n').filter(Boolean);
-  const events = lines.map((line) => object(JSON.parse(line)));
+  const text = readFileSync(log, 'utf8');
+  // What follows the last newline is still being written.
+  const lines = text.slice(0, text.lastIndexOf('\n')).split('\n');
+  const events = lines.map((line): JsonObject => JSON.parse(line));
   // Proxied requests have an event for the beginning of the answer as well.
   return events.filter(({ stage }) => stage === 'ResponseComplete').map(toWrite);
 }
 
-function toWrite({ verb, requestURI, user, userAgent, requestReceivedTimestamp, responseStatus }: JsonObject): Write {
+function toWrite(event: JsonObject): Write {
   return {
-    time: new Date(String(requestReceivedTimestamp)),
-    verb: String(verb),
-    uri: String(requestURI),
-    user: String(object(user).username),
-    userAgent: String(userAgent ?? ''),
-    status: Number(object(responseStatus).code),
+    time: new Date(digText(event, 'requestReceivedTimestamp')),
+    verb: digText(event, 'verb'),
+    uri: digText(event, 'requestURI'),
+    user: digText(event, 'user', 'username'),
+    userAgent: digText(event, 'userAgent'),
+    status: Number(digText(event, 'responseStatus', 'code')),
   };
 }
-
-const object = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {});
 
 /** Requests that create, update or delete by their verb, but change nothing that lasts. */
 const withoutEffect = [

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { isJsonObject, type Json, type JsonObject } from '../src/json.ts';
+import { digText, type JsonObject } from '../src/json.ts';
 import { auditWrites, kube, kubeconfig, sealVault, unsealVault, vault, waitFor } from './cluster.ts';
 import { hasCondition, KubeApi } from './sandbox/kube-api.ts';
 
@@ -20,7 +20,7 @@ describe('the cluster', () => {
   it('has three Ready nodes in three zones', async () => {
     const nodes = await kube.list('/api/v1/nodes');
     expect(nodes.map((node) => hasCondition(node, 'Ready'))).toEqual([true, true, true]);
-    const zones = nodes.map(({ metadata }) => label(metadata, 'topology.kubernetes.io/zone'));
+    const zones = nodes.map(({ metadata }) => digText(metadata, 'labels', 'topology.kubernetes.io/zone'));
     expect(new Set(zones).size).toBe(3);
   });
 
@@ -52,7 +52,7 @@ describe('the cluster', () => {
     const ready = async (): Promise<boolean> => hasCondition(await kube.get(`${path}/certificates/leaf`), 'Ready');
     await waitFor(ready, 'the Certificate is Ready', 60_000);
     const [ca, leaf] = await Promise.all(['ca', 'leaf'].map((name) => kube.get(`${namespace}/secrets/${name}`)));
-    expect(leaf?.data).toMatchObject({ 'ca.crt': dataOf(ca, 'tls.crt') });
+    expect(leaf?.data).toMatchObject({ 'ca.crt': digText(ca, 'data', 'tls.crt') });
   });
 });
 
@@ -117,12 +117,6 @@ const podThatRuns = (script: string): JsonObject => ({
   },
 });
 
-async function phaseOf(pod: string): Promise<Json | undefined> {
-  return part((await kube.get(`${namespace}/pods/${pod}`)).status, 'phase');
+async function phaseOf(pod: string): Promise<string> {
+  return digText(await kube.get(`${namespace}/pods/${pod}`), 'status', 'phase');
 }
-
-const label = (metadata: Json | undefined, name: string): Json | undefined => part(part(metadata, 'labels'), name);
-
-const dataOf = (secret: JsonObject | undefined, key: string): Json | undefined => part(secret?.data, key);
-
-const part = (value: Json | undefined, key: string): Json | undefined => (isJsonObject(value) ? value[key] : undefined);

@@ -1,6 +1,6 @@
 import { Agent, type RequestOptions, request } from 'node:https';
 import { KubeConfig } from '@kubernetes/client-node';
-import { isJsonObject, type Json, type JsonObject } from '../../src/json.ts';
+import { digObjects, isJsonObject, type Json, type JsonObject } from '../../src/json.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -126,7 +126,5 @@ export class KubeApi {
 
 /** Whether the object's status says True for the condition of that type. */
 export function hasCondition(object: JsonObject | undefined, type: string): boolean {
-  const status = object?.status;
-  if (!isJsonObject(status) || !Array.isArray(status.conditions)) return false;
-  return status.conditions.filter(isJsonObject).some((entry) => entry.type === type && entry.status === 'True');
+  return digObjects(object, 'status', 'conditions').some((entry) => entry.type === type && entry.status === 'True');
 }

@@ -1,5 +1,6 @@
 import { existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { digObjects, digText } from '../../src/json.ts';
 import { type Artifacts, build } from './build.ts';
 import { createCgroups } from './cgroups.ts';
 import { createDirectories, startApiServer, startControllers, waitForApiServer } from './control-plane.ts';
@@ -56,14 +57,35 @@ async function startCluster(artifacts: Artifacts, api: KubeApi, daemons: Daemons
       started.map(([node, containerd]) => waitForNode(node, startKubelet(node, containerd, artifacts, daemons), api)),
     ),
   );
-  await phase('Vault', async () => {
-    const vault = new Vault(api);
-    await waitFor(async () => 'sealed' in (await vault.call('GET', 'sys/seal-status')), 'Vault answers', 60_000);
-    await initialiseVault(api);
+  await phase('Vault', () => explained(api, 'vault', startVault(api)));
+  await phase('cert-manager', () => explained(api, 'cert-manager', waitForCertManager(api)));
+}
+
+async function startVault(api: KubeApi): Promise<void> {
+  const vault = new Vault(api);
+  await waitFor(async () => 'sealed' in (await vault.call('GET', 'sys/seal-status')), 'Vault answers', 60_000);
+  await initialiseVault(api);
+}
+
+async function waitForCertManager(api: KubeApi): Promise<void> {
+  const deployment = '/apis/apps/v1/namespaces/cert-manager/deployments/cert-manager';
+  const available = async (): Promise<boolean> => hasCondition(await api.get(deployment), 'Available');
+  await waitFor(available, 'cert-manager is available', 60_000);
+}
+
+/** Adds to a failure what the pods of the namespace are doing and the last that they said. */
+async function explained(api: KubeApi, namespace: string, work: Promise<void>): Promise<void> {
+  await work.catch(async (error: Error) => {
+    const path = `/api/v1/namespaces/${namespace}/pods`;
+    const pods = await api.list(path);
+    const explanations = pods.map(async ({ metadata, status }) => {
+      const name = digText(metadata, 'name');
+      const states = digObjects(status, 'containerStatuses').map(({ state }) => JSON.stringify(state));
+      const log = await api.send({ method: 'GET', path: `${path}/${name}/log?tailLines=20` });
+      return `${name} is ${digText(status, 'phase')} ${states.join()}\n${log.body}`;
+    });
+    throw new Error([error.message, ...(await Promise.all(explanations))].join('\n'));
   });
-  const certManager = '/apis/apps/v1/namespaces/cert-manager/deployments/cert-manager';
-  const available = async (): Promise<boolean> => hasCondition(await api.get(certManager), 'Available');
-  await phase('cert-manager', () => waitFor(available, 'cert-manager is available', 60_000));
 }
 
 async function applyManifests({ programs, certManagerCrds }: Artifacts): Promise<void> {
