@@ -23,8 +23,10 @@ const packages: DebianPackage[] = [
   { name: 'python3-pip', gives: 'pip3' },
 ];
 
-/** Installs the Debian packages that are missing. */
+/** Installs the Debian packages that are missing. Throws when there is no Go, as Debian's is too old to be installed here. */
 export async function installPackages(): Promise<void> {
+  if (!isInstalled('go'))
+    throw new Error('There is no go on PATH: install Go 1.25.10 or later, the sandbox is built with it');
   const missing = packages.filter(({ gives }) => !isInstalled(gives)).map(({ name }) => name);
   if (missing.length === 0) return;
   const environment = { DEBIAN_FRONTEND: 'noninteractive' };
