@@ -53,8 +53,8 @@ export function startApiServer({ programs }: Artifacts, daemons: Daemons): Daemo
       'kubelet-certificate-authority': certificateFile('ca'),
       'audit-policy-file': join(import.meta.dirname, 'audit-policy.yaml'),
       'audit-log-path': paths.auditLog,
-      // Never rotated: tests read it from a position on.
-      'audit-log-maxsize': 0,
+      // In MB: never rotated, as tests read it whole.
+      'audit-log-maxsize': 10_000,
     }),
   ]);
 }
