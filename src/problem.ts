@@ -30,10 +30,19 @@ export class Problem extends Error {
   readonly details: ProblemDetails;
 
   constructor(details: ProblemDetails) {
-    super(messageOf(details));
+    const tidied = { ...details, reason: oneSentence(details.reason) };
+    super(messageOf(tidied));
     this.name = 'Problem';
-    this.details = details;
+    this.details = tidied;
   }
+}
+
+/** What others said may bring line breaks, and a full stop of its own before ours. */
+function oneSentence(words: string): string {
+  return words
+    .replace(/\s+/g, ' ')
+    .trim()
+    .replace(/([.!?]) ?\.$/, '$1');
 }
 
 function messageOf({ tried, reason, findings = [], next }: ProblemDetails): string {

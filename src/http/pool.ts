@@ -39,7 +39,7 @@ export function createPool(options: PoolOptions): Transport & { close(): void } 
 
   function agentFor(tls: TlsOptions): http.Agent {
     if (pool === undefined || !sameTls(pool.tls, tls)) {
-      pool?.agent.destroy();
+      if (pool !== undefined) closeIdle(pool.agent);
       const keepAlive = { keepAlive: true, maxSockets: MAX_SOCKETS };
       pool = { tls, agent: secure ? new https.Agent({ ...keepAlive, ...tls }) : new http.Agent(keepAlive) };
     }
@@ -65,6 +65,11 @@ export function createPool(options: PoolOptions): Transport & { close(): void } 
   };
 }
 
+/** Leaves the requests in flight alone: agent.destroy() would end them too. */
+function closeIdle(agent: http.Agent): void {
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+}
+
 function sameTls(a: TlsOptions, b: TlsOptions): boolean {
   const text = (tls: TlsOptions) =>
     [tls.ca, tls.cert, tls.key, tls.servername, tls.rejectUnauthorized].map((value) => String(value ?? '')).join('\0');
@@ -74,10 +79,10 @@ function sameTls(a: TlsOptions, b: TlsOptions): boolean {
 function exchange(
   client: typeof http | typeof https,
   request: HttpRequest,
-  options: http.RequestOptions,
+  options: http.RequestOptions & { headers: http.OutgoingHttpHeaders },
 ): Promise<HttpResponse> {
   const payload = typeof request.body === 'object' ? JSON.stringify(request.body) : request.body;
-  const headers = { accept: 'application/json', ...options.headers, ...request.headers } as http.OutgoingHttpHeaders;
+  const headers: http.OutgoingHttpHeaders = { accept: 'application/json', ...options.headers, ...request.headers };
   if (payload !== undefined) {
     headers['content-type'] ??= 'application/json';
     headers['content-length'] = Buffer.byteLength(payload);

@@ -50,8 +50,9 @@ export function isTransient(error: Error): boolean {
   return !/^(ENOTFOUND|EPROTO|ERR_|CERT_|DEPTH_|SELF_|UNABLE_|HOSTNAME_)/.test(code);
 }
 
+/** The server's Retry-After (seconds) where it asks for more than the own delay. */
 function delayBefore(attempt: number, outcome: HttpResponse | Error): number {
-  const asked = outcome instanceof Error ? Number.NaN : Number(outcome.headers['retry-after']);
-  const wanted = Number.isNaN(asked) ? FIRST_DELAY * 2 ** (attempt - 1) * (0.5 + Math.random()) : asked * 1000;
-  return Math.min(wanted, LONGEST_DELAY);
+  const own = Math.min(FIRST_DELAY * 2 ** (attempt - 1) * (0.5 + Math.random()), LONGEST_DELAY);
+  const asked = outcome instanceof Error ? 0 : Number(outcome.headers['retry-after'] ?? 0) * 1000;
+  return Number.isNaN(asked) ? own : Math.max(asked, own);
 }
