@@ -1,4 +1,4 @@
-import { dig, isJsonObject, type Json } from '../src/json.ts';
+import { dig, isJsonObject, type Json, type JsonObject } from '../src/json.ts';
 
 /** The map at a path of keys; an empty one where there is none. */
 export function mapAt(value: Json | undefined, ...path: string[]): { [key: string]: Json | undefined } {
@@ -10,4 +10,9 @@ export function mapAt(value: Json | undefined, ...path: string[]): { [key: strin
 export function listAt(value: Json | undefined, ...path: string[]): Json[] {
   const found = dig(value, ...path);
   return Array.isArray(found) ? found : [];
+}
+
+/** A deep copy. Not structuredClone: in a test's own realm its objects would never equal others by isDeepStrictEqual. */
+export function copyOf<T extends JsonObject>(object: T): T {
+  return JSON.parse(JSON.stringify(object));
 }

@@ -157,7 +157,7 @@ function create(cluster: Cluster, request: SimulatedRequest, { resource, namespa
   const body = objectBody(request.body);
   const { name } = isJsonObject(body.metadata) ? body.metadata : {};
   const target = { resource, namespace, name: typeof name === 'string' ? name : '' };
-  return { status: 201, body: cluster.create(target, body, writeOptions(request)) };
+  return { status: 201, body: answered(cluster.create(target, body, writeOptions(request))) };
 }
 
 function write(cluster: Cluster, request: SimulatedRequest, target: Target, subresource: string): SimulatedResponse {
@@ -188,7 +188,7 @@ function patch(cluster: Cluster, request: SimulatedRequest, target: Target, subr
   if (contentType === 'application/apply-patch+yaml') {
     const options = { ...writeOptions(request), fieldManager: request.query.get('fieldManager') ?? '' };
     const { object, created } = cluster.apply(target, objectBody(request.body), options);
-    return { status: created ? 201 : 200, body: object };
+    return { status: created ? 201 : 200, body: answered(object) };
   }
   const patcher = PATCHERS[contentType];
   if (patcher === undefined) {
@@ -232,6 +232,12 @@ function review(behaviour: Behaviour, body: Json | undefined): SimulatedResponse
   };
   const status = { allowed: !behaviour.denied(attributes) };
   return { status: 201, body: { ...object, metadata: {}, status } };
+}
+
+/** An object that a dry run would create has no version yet. */
+function answered(object: StoredObject): JsonObject {
+  const { resourceVersion, ...metadata } = object.metadata;
+  return resourceVersion === '' ? { ...object, metadata } : object;
 }
 
 /** Without the parameter, the manager is the user agent up to its first slash. */

@@ -19,15 +19,6 @@ export function withDefaults(object: JsonObject): JsonObject {
 const CUSTOM_KINDS = new Set(['Issuer', 'ClusterIssuer', 'Certificate', 'CertificateRequest']);
 
 const DEFAULTS: { [kind: string]: (object: JsonObject) => void } = {
-  Lease: (lease) => {
-    const spec = child(lease, 'spec');
-    for (const field of ['acquireTime', 'renewTime']) {
-      const time = spec[field];
-      if (typeof time === 'string') {
-        spec[field] = time.replace(/(?:\.(\d{1,6})\d*)?Z$/, (_, digits) => `.${(digits ?? '').padEnd(6, '0')}Z`);
-      }
-    }
-  },
   Namespace: (namespace) => {
     const metadata = child(namespace, 'metadata');
     child(metadata, 'labels')['kubernetes.io/metadata.name'] = metadata.name;
@@ -98,7 +89,10 @@ const DEFAULTS: { [kind: string]: (object: JsonObject) => void } = {
     fill(spec, { podManagementPolicy: 'OrderedReady', replicas: 1, revisionHistoryLimit: 10 });
     fill(child(spec, 'persistentVolumeClaimRetentionPolicy'), { whenDeleted: 'Retain', whenScaled: 'Retain' });
     podSpecDefaults(child(child(spec, 'template'), 'spec'));
-    maps(spec.volumeClaimTemplates).forEach(claimDefaults);
+    for (const template of maps(spec.volumeClaimTemplates)) {
+      fill(template, { apiVersion: 'v1', kind: 'PersistentVolumeClaim' });
+      claimDefaults(template);
+    }
     fill(child(statefulSet, 'status'), { replicas: 0, availableReplicas: 0 });
   },
   StorageClass: (storageClass) => {

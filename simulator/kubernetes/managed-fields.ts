@@ -103,7 +103,7 @@ export function updateOwnership(
 ): ManagedFieldsEntry[] {
   const updater: FieldManager = { name, operation: 'Update', subresource };
   const before = live === undefined ? { metadata: {}, spec: {}, status: {} } : withoutManagedFields(live);
-  const { added, modified, removed } = compare(before, { spec: {}, status: {}, ...updated });
+  const { added, modified, removed } = compare(before, updated);
   const changed = owned(union(added, modified), subresource);
   const owners = ownersOf(live);
   const previous = owners.find((owner) => isSame(owner.manager, updater));

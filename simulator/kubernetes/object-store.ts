@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '../../src/json.ts';
 import type { KubeObject, ObjectMeta } from '../../src/kube/object.ts';
+import { copyOf } from '../json-at.ts';
 import type { Resource } from './resources.ts';
 
 /** metadata.managedFields[] */
@@ -53,7 +54,7 @@ export class ObjectStore {
 
   get(resource: Resource, namespace: string, name: string): StoredObject | undefined {
     const entry = this.#objects.get(keyOf(resource, namespace, name));
-    return entry === undefined ? undefined : structuredClone(entry.object);
+    return entry === undefined ? undefined : copyOf(entry.object);
   }
 
   /** In the order of namespace and name; of every namespace without one. */
@@ -62,27 +63,27 @@ export class ObjectStore {
       .filter(([, entry]) => entry.resource === resource)
       .filter(([, entry]) => namespace === undefined || entry.object.metadata.namespace === namespace)
       .sort(([left], [right]) => (left < right ? -1 : 1))
-      .map(([, entry]) => structuredClone(entry.object));
+      .map(([, entry]) => copyOf(entry.object));
   }
 
   /** Everything in a namespace, of every kind. */
   contents(namespace: string): { resource: Resource; object: StoredObject }[] {
     return [...this.#objects.values()]
       .filter((entry) => entry.object.metadata.namespace === namespace)
-      .map((entry) => structuredClone(entry));
+      .map(({ resource, object }) => ({ resource, object: copyOf(object) }));
   }
 
   /** Stores the object under the next resourceVersion, as it is. */
   put(resource: Resource, object: StoredObject): StoredObject {
     this.#version += 1;
-    const stored = structuredClone(object);
+    const stored = copyOf(object);
     stored.metadata.resourceVersion = this.version;
     this.#objects.set(keyOf(resource, stored.metadata.namespace ?? '', stored.metadata.name), {
       resource,
       object: stored,
     });
     this.#changed();
-    return structuredClone(stored);
+    return copyOf(stored);
   }
 
   remove(resource: Resource, namespace: string, name: string): void {

@@ -44,7 +44,7 @@ export function jsonPatch(target: Json, operations: Json): Json {
       throw badRequest(`Unexpected kind: ${String(fields.op)}`);
     }
     return run(result, segments(String(fields.path)), fields.value);
-  }, structuredClone(target));
+  }, target);
 }
 
 function edit(target: Json, path: string[], value: Json | undefined, mode: 'add' | 'replace' | 'remove'): Json {

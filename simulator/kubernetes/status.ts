@@ -70,7 +70,12 @@ export function invalid(resource: Resource, name: string, causes: Cause[]): Stat
   const kind = resource.group === '' ? resource.kind : `${resource.kind}.${resource.group}`;
   const sentences = causes.map((cause) => `${cause.field}: ${cause.message}`);
   const all = sentences.length === 1 ? sentences.join() : `[${sentences.join(', ')}]`;
-  const details = { name, ...(resource.group === '' ? {} : { group: resource.group }), kind: resource.kind, causes };
+  const details = {
+    ...(name === '' ? {} : { name }),
+    ...(resource.group === '' ? {} : { group: resource.group }),
+    kind: resource.kind,
+    causes,
+  };
   return new StatusError(422, 'Invalid', `${kind} "${name}" is invalid: ${all}`, details);
 }
 

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject } from '../../src/json.ts';
 import { mapAt } from '../json-at.ts';
 import type { Resource } from './resources.ts';
-import { type Cause, invalid } from './status.ts';
+import { badRequest, type Cause, invalid } from './status.ts';
 
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const SUBDOMAIN_RULE =
@@ -21,6 +21,9 @@ const STATEFUL_SET_RULE =
 
 /** Throws the API server's 422 for what this project could get wrong; most of the real validation is not here. */
 export function validate(resource: Resource, name: string, object: JsonObject, live: JsonObject | undefined): void {
+  if (resource.kind === 'Lease') {
+    requireMicroTimes(mapAt(object, 'spec'));
+  }
   const causes = [
     ...nameCauses(name),
     ...(resource.kind === 'StatefulSet' ? statefulSetCauses(object, live) : []),
@@ -28,6 +31,21 @@ export function validate(resource: Resource, name: string, object: JsonObject, l
   ];
   if (causes.length > 0) {
     throw invalid(resource, name, causes);
+  }
+}
+
+const MICRO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(?:Z|[+-]\d\d:\d\d)$/;
+const MICRO_TIME_LAYOUT = '2006-01-02T15:04:05.000000Z07:00';
+
+/** A MicroTime has six digits after the point, no fewer: the API server cannot even decode others. */
+function requireMicroTimes(spec: JsonObject): void {
+  for (const field of ['acquireTime', 'renewTime']) {
+    const time = spec[field];
+    if (typeof time === 'string' && !MICRO_TIME.test(time)) {
+      const rest = time.replace(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/, '');
+      const why = `parsing time "${time}" as "${MICRO_TIME_LAYOUT}": cannot parse "${rest}" as ".000000"`;
+      throw badRequest(`Lease in version "v1" cannot be handled as a Lease: ${why}`);
+    }
   }
 }
 

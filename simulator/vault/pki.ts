@@ -31,9 +31,14 @@ export class PkiEngine {
     this.authority = createAuthority(mount.split('/').at(-1) ?? mount);
   }
 
-  /** Replaces the whole role: parameters that are not given fall back to their defaults. */
+  /** Replaces the whole role: parameters that are not given fall back to their defaults, which depend on key_type. */
   writeRole(name: string, given: JsonObject): JsonObject {
-    const role = { ...initialValues(PKI_ROLE), ...decodeParameters(PKI_ROLE, given) };
+    const decoded = decodeParameters(PKI_ROLE, given);
+    const role: JsonObject = {
+      ...initialValues(PKI_ROLE),
+      ...(decoded.key_type === 'ec' ? { signature_bits: 0 } : {}),
+      ...decoded,
+    };
     if (!KEY_TYPES.has(String(role.key_type))) {
       throw new VaultError(400, `unknown key type ${String(role.key_type)}`);
     }
