@@ -16,7 +16,7 @@ export interface Values {
 export interface Ending {
   /** null: it was killed. */
   exitCode: number | null;
-  /** What the runner shows: without the commands that tell it what to mask. */
+  /** What the runner shows: without debug lines and the commands that tell it what to mask. */
   log: string;
   /** The texts of its error annotations. */
   errors: string[];
@@ -115,7 +115,7 @@ function valuesOf(text: string): Values {
 }
 
 function visible(printed: string): string {
-  return printed.replace(/^::add-mask::.*\n?/gm, '');
+  return printed.replace(/^::(add-mask|debug)::.*\n?/gm, '');
 }
 
 /** Commands escape line breaks: https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts */

@@ -38,10 +38,10 @@ describe('inputs that are set too early', () => {
     expect(
       setTooEarly(inputsWith({ vpa_enabled: false, persistence_storage_limit_gb: 5, log_level: 'debug' })),
     ).toEqual([
-      { input: 'vpa_enabled', message: 'vpa_enabled is set, but in this version no VerticalPodAutoscaler is made.' },
+      { input: 'vpa_enabled', message: 'No full effect in this version: no VerticalPodAutoscaler is made.' },
       {
         input: 'persistence_storage_limit_gb',
-        message: 'persistence_storage_limit_gb is set, but in this version volumes do not grow.',
+        message: 'No full effect in this version: volumes do not grow.',
       },
     ]);
   });

@@ -19,6 +19,6 @@ export function isInsistedOn(inputs: Inputs, name: InputName): boolean {
 export function setTooEarly(inputs: Inputs): { input: InputName; message: string }[] {
   return INPUT_NAMES.filter((name) => !isDefault(inputs, name)).flatMap((name) => {
     const spec: { notYet?: string } = INPUTS[name];
-    return spec.notYet ? [{ input: name, message: `${name} is set, but in this version ${spec.notYet}.` }] : [];
+    return spec.notYet ? [{ input: name, message: `No full effect in this version: ${spec.notYet}.` }] : [];
   });
 }
