@@ -181,9 +181,12 @@ describe('credentials', () => {
     const waiting: http.ServerResponse[] = [];
     const arrived = Promise.withResolvers<void>();
     const { url } = await serve((request, response) => {
-      if (request.url !== '/slow') return response.end('fast');
-      waiting.push(response);
-      arrived.resolve();
+      if (request.url === '/slow') {
+        waiting.push(response);
+        arrived.resolve();
+      } else {
+        response.end('fast');
+      }
     });
     let current: Credentials = { headers: {}, tls: { cert: 'old' } };
     const pool = poolTo(url, { credentials: async () => current });

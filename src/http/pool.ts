@@ -79,7 +79,7 @@ function sameTls(a: TlsOptions, b: TlsOptions): boolean {
 function exchange(
   client: typeof http | typeof https,
   request: HttpRequest,
-  options: http.RequestOptions & { headers: http.OutgoingHttpHeaders },
+  options: Omit<http.RequestOptions, 'headers'> & { headers: { [name: string]: string } },
 ): Promise<HttpResponse> {
   const payload = typeof request.body === 'object' ? JSON.stringify(request.body) : request.body;
   const headers: http.OutgoingHttpHeaders = { accept: 'application/json', ...options.headers, ...request.headers };

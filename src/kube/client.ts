@@ -37,7 +37,7 @@ export interface KubeClient {
   apply(object: KubeObject, options?: { dryRun: boolean }): Promise<KubeObject>;
   /** Resolves to null when it exists already. */
   create(object: KubeObject): Promise<KubeObject | null>;
-  /** Resolves to null when the object has changed since `object.metadata.resourceVersion`. */
+  /** Resolves to null when the object has changed since `object.metadata.resourceVersion`, or is gone. */
   replace(object: KubeObject): Promise<KubeObject | null>;
   /** JSON merge patch (RFC 7386). Resolves to null when the object is gone. */
   patch(
@@ -54,7 +54,7 @@ export interface KubeClient {
   serves(groupVersion: string): Promise<boolean>;
   /** "v1.34.4" */
   serverVersion(): Promise<string>;
-  /** GET through the API server's proxy to a pod's HTTP port. Null when the pod does not answer. */
+  /** GET through the API server's proxy to a pod's HTTP port. Null when the pod does not answer JSON within 5 s. */
   getFromPod(namespace: string, pod: string, port: number, path: string): Promise<JsonObject | null>;
   /** The last lines of a container's log; empty when there is none. */
   podLog(
@@ -79,6 +79,16 @@ export function createKubeClient(transport: Transport): KubeClient {
     }
   }
 
+  /** Null where none came: the API server waits in vain for a pod whose node is gone, and so does the caller. */
+  async function answerOf(request: HttpRequest): Promise<HttpResponse | null> {
+    try {
+      return await transport.send(request);
+    } catch (error) {
+      if (error instanceof Problem) throw error;
+      return null;
+    }
+  }
+
   /** Answers the object, or null for the statuses that the caller expects. */
   async function exchange(tried: string, request: HttpRequest, absent: number[]): Promise<KubeObject | null> {
     const response = await send(tried, request);
@@ -98,7 +108,7 @@ export function createKubeClient(transport: Transport): KubeClient {
       const query = new URLSearchParams();
       if (selectors.labels !== undefined) query.set('labelSelector', selectors.labels);
       if (selectors.fields !== undefined) query.set('fieldSelector', selectors.fields);
-      const path = `${pathOf(resource, namespace)}?${query}`;
+      const path = `${pathOf(resource, namespace)}${query.size === 0 ? '' : `?${query}`}`;
       const tried = `Listing ${resource.plural}${namespace === undefined ? '' : ` in namespace ${namespace}`}`;
       const answer = await exchange(tried, { method: 'GET', path }, [404]);
       return answer === null ? [] : listItems(resource, answer);
@@ -132,7 +142,7 @@ export function createKubeClient(transport: Transport): KubeClient {
       const { name, namespace } = object.metadata;
       const path = `${pathOf(resourceOf(object), namespace, name)}?fieldManager=${FIELD_MANAGER}`;
       const tried = `Updating ${describe(object.kind, namespace, name)}`;
-      return exchange(tried, { method: 'PUT', path, body: object, idempotent: true }, [409]);
+      return exchange(tried, { method: 'PUT', path, body: object, idempotent: true }, [404, 409]);
     },
 
     patch(kind, namespace, name, patch, subresource) {
@@ -193,16 +203,17 @@ export function createKubeClient(transport: Transport): KubeClient {
       const tried = 'Connecting to the Kubernetes API server';
       const response = await send(tried, { method: 'GET', path: '/version' });
       if (response.status >= 300) throw statusProblem(tried, response);
-      return String(parseJson(tried, response).gitVersion);
+      const version = parseJson(response)?.gitVersion;
+      if (typeof version !== 'string') throw notKubernetes(tried);
+      return version;
     },
 
     async getFromPod(namespace, pod, port, path) {
       const tried = `Reading ${path} of pod ${namespace}/${pod}`;
       const proxy = `${pathOf(RESOURCES.Pod, namespace, `${pod}:${port}`)}/proxy${path}`;
-      const response = await send(tried, { method: 'GET', path: proxy, idempotent: false, timeout: 5_000 });
-      if (response.status < 300) return parseJson(tried, response);
-      if (response.status === 403) throw statusProblem(tried, response);
-      return null;
+      const response = await answerOf({ method: 'GET', path: proxy, idempotent: false, timeout: 5_000 });
+      if (response?.status === 403) throw statusProblem(tried, response);
+      return response !== null && response.status < 300 ? parseJson(response) : null;
     },
 
     async podLog(namespace, pod, container, { tailLines, previous }) {
@@ -226,23 +237,19 @@ export function describe(kind: string, namespace: string | undefined, name: stri
   return `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
 }
 
-function parseJson(tried: string, response: HttpResponse): JsonObject {
+/** Null where the body is no JSON object. */
+function parseJson(response: HttpResponse): JsonObject | null {
   try {
     const value = JSON.parse(response.body);
-    if (isJsonObject(value)) return value;
+    return isJsonObject(value) ? value : null;
   } catch {
-    // Told below: an answer that is no JSON object comes from something else than the API server.
+    return null;
   }
-  throw new Problem({
-    kind: 'connection',
-    tried,
-    reason: 'The answer is not that of a Kubernetes API server.',
-    next: 'Check the server address of the kubeconfig and any proxy in between.',
-  });
 }
 
 function parseObject(tried: string, response: HttpResponse): KubeObject {
-  const value = parseJson(tried, response);
+  const value = parseJson(response);
+  if (value === null) throw notKubernetes(tried);
   const { apiVersion, kind, metadata } = value;
   return {
     ...value,
@@ -250,6 +257,15 @@ function parseObject(tried: string, response: HttpResponse): KubeObject {
     kind: String(kind),
     metadata: { name: '', ...(isJsonObject(metadata) ? metadata : {}) },
   };
+}
+
+function notKubernetes(tried: string): Problem {
+  return new Problem({
+    kind: 'connection',
+    tried,
+    reason: 'The answer is not that of a Kubernetes API server.',
+    next: 'Check the server address of the kubeconfig and any proxy in between.',
+  });
 }
 
 function listItems(resource: Resource, list: KubeObject): KubeObject[] {

@@ -8,6 +8,9 @@ import { Problem } from '../problem.ts';
 /** Milliseconds an exec plugin (aws, gcloud, kubelogin) may take to hand out credentials. */
 const CREDENTIALS_TIMEOUT = 60_000;
 
+/** Characters of what a failing exec plugin wrote that a message shows. */
+const LONGEST_COMPLAINT = 500;
+
 /** The inputs that tell which cluster is meant. */
 export interface ConnectionInputs {
   kubeconfig: string | null;
@@ -41,6 +44,8 @@ export function connect(inputs: ConnectionInputs, surroundings: Surroundings): C
   if (inputs.context !== null) config.setCurrentContext(inputs.context);
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw noSuchContext(config);
+  checkServer(cluster.server);
+  checkUser(config);
   return {
     server: cluster.server,
     context: config.getCurrentContext(),
@@ -66,7 +71,9 @@ function load(config: KubeConfig, kubeconfig: string | null, surroundings: Surro
 /** Never quotes what was read: YAML errors go on with the text around the mistake, and a "path" may be a pasted token. */
 function whyUnreadable(error: unknown): string {
   if (error instanceof Error && 'code' in error) return `No such file can be read (${error.code})`;
-  return `It is not a kubeconfig: ${(error instanceof Error ? error.message : String(error)).split('\n')[0]}`;
+  const [first = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+  // "password: *word" is an unknown alias, "password: !word" an unknown tag.
+  return `It is not a kubeconfig: ${first.replace(/"[^"]*"/g, '"..."').replace(/!<[^>]*>/g, '!<...>')}`;
 }
 
 function sourceOf(kubeconfig: string | null, { inCluster, hasDefaultKubeconfig }: Surroundings) {
@@ -104,6 +111,28 @@ function noSuchContext(config: KubeConfig): Problem {
   });
 }
 
+function checkServer(server: string): void {
+  if (URL.canParse(server) && /^https?:$/.test(new URL(server).protocol)) return;
+  throw new Problem({
+    kind: 'connection',
+    tried: 'Reading the kubeconfig',
+    reason: `Its server "${server}" is no URL.`,
+    next: 'Correct the field server of the cluster: https://HOST:PORT.',
+  });
+}
+
+/** Without its user client-node would leave out the cluster's CA as well, and the connection fail for a wrong reason. */
+function checkUser(config: KubeConfig): void {
+  if (config.getCurrentUser() !== null) return;
+  const user = config.getContextObject(config.getCurrentContext())?.user ?? '';
+  throw new Problem({
+    kind: 'connection',
+    tried: 'Reading the kubeconfig',
+    reason: `Its context "${config.getCurrentContext()}" names the user "${user}", which it does not hold.`,
+    next: 'Pass a whole kubeconfig: kubectl config view --minify --flatten --raw.',
+  });
+}
+
 /** Concurrent requests share one run of an exec plugin. */
 function credentialsOf(config: KubeConfig): () => Promise<Credentials> {
   let pending: Promise<Credentials> | undefined;
@@ -120,7 +149,7 @@ async function authenticate(config: KubeConfig): Promise<Credentials> {
   try {
     await config.applyToHTTPSOptions(options);
   } catch (error) {
-    throw credentialsProblem(error instanceof Error ? error.message.trim() : String(error));
+    throw credentialsProblem(whyNoCredentials(error));
   }
   const { ca, cert, key, servername, rejectUnauthorized, auth, agent } = options;
   const headers = Object.fromEntries(
@@ -133,6 +162,13 @@ async function authenticate(config: KubeConfig): Promise<Credentials> {
     tls: { ca: pem(ca), cert: pem(cert), key: pem(key), servername, rejectUnauthorized },
     agent: proxied ? agent : undefined,
   };
+}
+
+/** What an exec plugin printed is quoted only when it failed: else it may be a token. */
+function whyNoCredentials(error: unknown): string {
+  if (error instanceof SyntaxError || error instanceof TypeError) return 'The exec plugin printed no ExecCredential';
+  const words = error instanceof Error ? error.message.trim() : String(error);
+  return words.slice(0, LONGEST_COMPLAINT) || 'The exec plugin failed without a word';
 }
 
 function pem(value: unknown): string | undefined {

@@ -1,5 +1,5 @@
 import type { HttpResponse } from '../http/transport.ts';
-import { isJsonObject, type JsonObject } from '../json.ts';
+import { digText, isJsonObject, type JsonObject } from '../json.ts';
 import { Problem, type ProblemKind } from '../problem.ts';
 import type { KubeObject } from './object.ts';
 
@@ -46,6 +46,10 @@ export function statusOf(response: HttpResponse): JsonObject | null {
 }
 
 const BY_STATUS: { [status: number]: { kind: ProblemKind; next: string } } = {
+  400: {
+    kind: 'target',
+    next: 'The API server does not know what the message names: cert-manager before 1.16 and Kubernetes before 1.27 are too old.',
+  },
   401: {
     kind: 'connection',
     next: 'The credentials of the kubeconfig are wrong or expired: fetch a fresh one just before this step.',
@@ -70,7 +74,7 @@ export function statusProblem(tried: string, response: HttpResponse): Problem {
     kind: 'target' satisfies ProblemKind,
     next: "Look at the API server's and the admission webhooks' logs; running again is safe.",
   };
-  const words = status === null ? response.body.slice(0, 300).trim() : String(status.message);
+  const words = status === null ? response.body.slice(0, 300).trim() : digText(status, 'message');
   return new Problem({ kind, tried, reason: `HTTP ${response.status}: ${words || 'no message'}.`, next });
 }
 
@@ -81,10 +85,18 @@ const BY_CODE: [pattern: RegExp, next: string][] = [
   ],
   [/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH/, "Nothing listens there: check the kubeconfig's server address and port."],
   [
+    /^(ERR_SSL|EPROTO)/,
+    "The TLS connection failed: check the kubeconfig's client certificate, and that its server speaks https on this port.",
+  ],
+  [
+    /ERR_TLS_CERT_ALTNAME_INVALID/,
+    "The server's certificate is made for other names: correct the kubeconfig's server or tls-server-name.",
+  ],
+  [
     /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/,
     "The kubeconfig's certificate-authority-data does not fit this server.",
   ],
-  [/ERR_SSL|EPROTO/, "The server refused the TLS connection: check the kubeconfig's client certificate."],
+  [/ERR_INVALID_CHAR/, "The kubeconfig's token holds a line break or another sign that no header may have."],
 ];
 
 /** No answer arrived: the connection failed or broke. A Problem (say, of an exec plugin) stays as it is. */

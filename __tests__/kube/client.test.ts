@@ -1,0 +1,249 @@
+import { describe, expect, test } from '@jest/globals';
+import { labelSelector } from '../../src/kube/client.ts';
+import { ApplyConflict } from '../../src/kube/errors.ts';
+import type { KubeObject } from '../../src/kube/object.ts';
+import { groupOf, kindOf, pathOf, RESOURCES } from '../../src/kube/resources.ts';
+import { Problem } from '../../src/problem.ts';
+import { problemOf } from '../fakes/problem.ts';
+import { answer, clientOn, status } from './requests.ts';
+
+const CONFIG: KubeObject = {
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name: 'nats-a', namespace: 'demo', resourceVersion: '7' },
+  data: { a: '1' },
+};
+
+describe('paths', () => {
+  test.each([
+    [pathOf(RESOURCES.ConfigMap, 'demo', 'a'), '/api/v1/namespaces/demo/configmaps/a'],
+    [pathOf(RESOURCES.StatefulSet, 'demo'), '/apis/apps/v1/namespaces/demo/statefulsets'],
+    [pathOf(RESOURCES.Namespace, undefined, 'demo'), '/api/v1/namespaces/demo'],
+    [pathOf(RESOURCES.StorageClass, 'demo', 'a'), '/apis/storage.k8s.io/v1/storageclasses/a'],
+    [pathOf(RESOURCES.Pod, 'a/b', '../c?d'), '/api/v1/namespaces/a%2Fb/pods/..%2Fc%3Fd'],
+  ])('%s', (path, expected) => {
+    expect(path).toBe(expected);
+  });
+
+  test('groups, and kinds that are not in the table', () => {
+    expect(groupOf(RESOURCES.Pod)).toBe('');
+    expect(groupOf(RESOURCES.Certificate)).toBe('cert-manager.io');
+    expect(() => kindOf({ kind: 'Gateway' })).toThrow('Gateway is not in the table');
+  });
+});
+
+describe('reading', () => {
+  test('an object', async () => {
+    const { client, requests } = clientOn(answer(200, CONFIG));
+    await expect(client.get('ConfigMap', 'demo', 'nats-a')).resolves.toEqual(CONFIG);
+    expect(requests).toEqual([{ method: 'GET', path: '/api/v1/namespaces/demo/configmaps/nats-a' }]);
+  });
+
+  test('what does not exist is null', async () => {
+    await expect(clientOn(status(404, 'not found')).client.get('Pod', 'demo', 'a')).resolves.toBeNull();
+  });
+
+  test('a list: each item gets its kind, which the API server leaves out', async () => {
+    const items = [{ metadata: { name: 'a', uid: '1' }, spec: {} }, { metadata: { name: 'b' } }];
+    const { client, requests } = clientOn(answer(200, { kind: 'CertificateList', items }));
+    await expect(client.list('Certificate', 'demo', { labels: 'a=b,c', fields: 'x.y=1' })).resolves.toEqual([
+      { apiVersion: 'cert-manager.io/v1', kind: 'Certificate', metadata: { name: 'a', uid: '1' }, spec: {} },
+      { apiVersion: 'cert-manager.io/v1', kind: 'Certificate', metadata: { name: 'b' } },
+    ]);
+    expect(requests[0]?.path).toBe(
+      '/apis/cert-manager.io/v1/namespaces/demo/certificates?labelSelector=a%3Db%2Cc&fieldSelector=x.y%3D1',
+    );
+  });
+
+  test.each([
+    ['an absent CRD', status(404, 'the server could not find the requested resource')],
+    ['null items, as Go writes none', answer(200, { kind: 'List', items: null })],
+    ['no items at all', answer(200, { kind: 'List' })],
+  ])('a list of %s is empty', async (_, response) => {
+    const { client, requests } = clientOn(response);
+    await expect(client.list('StorageClass', undefined)).resolves.toEqual([]);
+    expect(requests[0]?.path).toBe('/apis/storage.k8s.io/v1/storageclasses');
+  });
+
+  test('the version, and whether an API group is served', async () => {
+    await expect(clientOn(answer(200, { gitVersion: 'v1.34.4' })).client.serverVersion()).resolves.toBe('v1.34.4');
+    const { client, requests } = clientOn(answer(200, { kind: 'APIResourceList' }));
+    await expect(client.serves('cert-manager.io/v1')).resolves.toBe(true);
+    await client.serves('v1');
+    expect(requests.map(({ path }) => path)).toEqual(['/apis/cert-manager.io/v1', '/api/v1']);
+    await expect(clientOn(status(404, '')).client.serves('cert-manager.io/v1')).resolves.toBe(false);
+  });
+
+  test.each([true, false])('an access review that says %s', async (allowed) => {
+    const { client, requests } = clientOn(answer(201, { kind: 'SelfSubjectAccessReview', status: { allowed } }));
+    const access = { verb: 'get', group: '', resource: 'pods/proxy', namespace: 'demo' };
+    await expect(client.isAllowed(access)).resolves.toBe(allowed);
+    expect(requests[0]).toMatchObject({
+      method: 'POST',
+      path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+      body: {
+        spec: {
+          resourceAttributes: { verb: 'get', group: '', resource: 'pods', subresource: 'proxy', namespace: 'demo' },
+        },
+      },
+      idempotent: true,
+    });
+  });
+
+  test('an access review without a status allows nothing', async () => {
+    const { client } = clientOn(answer(201, { kind: 'SelfSubjectAccessReview' }));
+    await expect(client.isAllowed({ verb: 'get', group: '', resource: 'pods' })).resolves.toBe(false);
+  });
+});
+
+describe('writing', () => {
+  const path = '/api/v1/namespaces/demo/configmaps/nats-a';
+
+  test.each([
+    [{ dryRun: false }, '?fieldManager=kube-nats-action&fieldValidation=Strict'],
+    [{ dryRun: true }, '?fieldManager=kube-nats-action&fieldValidation=Strict&dryRun=All'],
+  ])('applies without force (%j)', async (options, query) => {
+    const { client, requests } = clientOn(answer(200, CONFIG));
+    await expect(client.apply(CONFIG, options)).resolves.toEqual(CONFIG);
+    expect(requests).toEqual([
+      {
+        method: 'PATCH',
+        path: path + query,
+        headers: { 'content-type': 'application/apply-patch+yaml' },
+        body: CONFIG,
+        idempotent: true,
+      },
+    ]);
+  });
+
+  test('tells who holds which fields when an apply is refused', async () => {
+    const causes = [
+      { reason: 'FieldManagerConflict', message: 'conflict with "helm" using apps/v1', field: '.spec.replicas' },
+      { reason: 'FieldManagerConflict', message: 'conflict with "kubectl"', field: '.data.a' },
+    ];
+    const { client } = clientOn(status(409, 'Apply failed with 2 conflicts', { details: { causes } }));
+    const refused = client.apply(CONFIG);
+    await expect(refused).rejects.toBeInstanceOf(ApplyConflict);
+    await expect(refused).rejects.toMatchObject({
+      message: 'ConfigMap nats-a: helm holds .spec.replicas, kubectl holds .data.a',
+      conflicts: [
+        { manager: 'helm', field: '.spec.replicas' },
+        { manager: 'kubectl', field: '.data.a' },
+      ],
+    });
+  });
+
+  test('tells other conflicts apart', async () => {
+    const { client } = clientOn(status(409, 'uid mismatch'));
+    const problem = await problemOf(client.apply(CONFIG));
+    expect(problem.message).toBe(
+      'Applying ConfigMap demo/nats-a: HTTP 409: uid mismatch. Something else changes this object at the same time: run again when it is done.',
+    );
+  });
+
+  test('creates, or tells that it exists', async () => {
+    const { client, requests } = clientOn(answer(201, CONFIG));
+    await expect(client.create(CONFIG)).resolves.toEqual(CONFIG);
+    expect(requests[0]).toMatchObject({
+      method: 'POST',
+      path: '/api/v1/namespaces/demo/configmaps?fieldManager=kube-nats-action',
+      body: CONFIG,
+    });
+    await expect(clientOn(status(409, 'exists')).client.create(CONFIG)).resolves.toBeNull();
+  });
+
+  test.each([409, 404])('replaces, or tells that it changed or went meanwhile (%i)', async (code) => {
+    const { client, requests } = clientOn(answer(200, CONFIG));
+    await expect(client.replace(CONFIG)).resolves.toEqual(CONFIG);
+    expect(requests[0]).toMatchObject({ method: 'PUT', path: `${path}?fieldManager=kube-nats-action`, body: CONFIG });
+    await expect(clientOn(status(code, 'no')).client.replace(CONFIG)).resolves.toBeNull();
+  });
+
+  test('patches an object or its status, or tells that it is gone', async () => {
+    const { client, requests } = clientOn(answer(200, CONFIG));
+    await client.patch('Pod', 'demo', 'a-0', { metadata: {} });
+    await client.patch('Certificate', 'demo', 'a', { status: {} }, 'status');
+    expect(requests.map((request) => request.path)).toEqual([
+      '/api/v1/namespaces/demo/pods/a-0?fieldManager=kube-nats-action',
+      '/apis/cert-manager.io/v1/namespaces/demo/certificates/a/status?fieldManager=kube-nats-action',
+    ]);
+    expect(requests[0]).toMatchObject({ method: 'PATCH', headers: { 'content-type': 'application/merge-patch+json' } });
+    await expect(clientOn(status(404, '')).client.patch('Pod', 'demo', 'a', {})).resolves.toBeNull();
+  });
+
+  test.each([
+    [200, true],
+    [404, false],
+    [409, false],
+  ])('deletes under preconditions (%i)', async (code, removed) => {
+    const { client, requests } = clientOn(status(code, ''));
+    await expect(client.remove(CONFIG, { uid: 'u', resourceVersion: '7' })).resolves.toBe(removed);
+    expect(requests).toEqual([
+      {
+        method: 'DELETE',
+        path,
+        body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid: 'u', resourceVersion: '7' } },
+        idempotent: true,
+      },
+    ]);
+  });
+});
+
+describe('pods', () => {
+  test('are asked through the proxy, for 5 s and only once', async () => {
+    const { client, requests } = clientOn(answer(200, { server_name: 'a-0' }));
+    await expect(client.getFromPod('demo', 'a-0', 8222, '/varz')).resolves.toEqual({ server_name: 'a-0' });
+    expect(requests).toEqual([
+      {
+        method: 'GET',
+        path: '/api/v1/namespaces/demo/pods/a-0%3A8222/proxy/varz',
+        idempotent: false,
+        timeout: 5_000,
+      },
+    ]);
+  });
+
+  test.each([
+    ['503 of the API server, which cannot reach it', status(503, 'no endpoints available')],
+    ['404 for a pod that is gone', status(404, 'not found')],
+    ['something else than JSON', answer(200, 'starting')],
+    ['nothing in time, as its node is gone', new Error('no answer within 5 s')],
+  ])('that answer %s do not answer', async (_, outcome) => {
+    await expect(clientOn(outcome).client.getFromPod('demo', 'a-0', 8222, '/varz')).resolves.toBeNull();
+  });
+
+  test('that may not be asked are a Problem', async () => {
+    const { client } = clientOn(status(403, 'cannot get resource "pods/proxy"'));
+    expect((await problemOf(client.getFromPod('demo', 'a-0', 8222, '/varz'))).details.kind).toBe('permission');
+    const plugin = new Problem({ kind: 'connection', tried: 'Getting credentials', reason: 'r', next: 'n' });
+    await expect(clientOn(plugin).client.getFromPod('demo', 'a-0', 8222, '/varz')).rejects.toBe(plugin);
+  });
+
+  test('have logs, empty when there are none', async () => {
+    const { client, requests } = clientOn(answer(200, 'line 1\nline 2\n'));
+    const options = { tailLines: 8, previous: true };
+    await expect(client.podLog('demo', 'a-0', 'nats', options)).resolves.toBe('line 1\nline 2\n');
+    expect(requests[0]?.path).toBe('/api/v1/namespaces/demo/pods/a-0/log?container=nats&tailLines=8&previous=true');
+    const none = clientOn(status(400, 'previous terminated container not found'));
+    await expect(none.client.podLog('demo', 'a-0', 'nats', options)).resolves.toBe('');
+  });
+});
+
+test.each([
+  ['a page of a proxy', answer(200, '<html>Sign in</html>')],
+  ['JSON of another API', answer(200, ['a'])],
+])('%s is no API server', async (_, response) => {
+  const { client } = clientOn(response);
+  for (const call of [() => client.get('Pod', 'demo', 'a'), () => client.serverVersion(), () => client.apply(CONFIG)]) {
+    expect((await problemOf(call)).message).toContain('The answer is not that of a Kubernetes API server.');
+  }
+});
+
+test('a version endpoint without a version is no API server', async () => {
+  const problem = await problemOf(clientOn(answer(200, { errors: [] })).client.serverVersion());
+  expect(problem.details.kind).toBe('connection');
+});
+
+test('selectors', () => {
+  expect(labelSelector({ a: 'b', 'c.d/e': 'f' })).toBe('a=b,c.d/e=f');
+});

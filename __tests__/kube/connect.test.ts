@@ -1,0 +1,209 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { connect } from '../../src/kube/connect.ts';
+import { problemOf } from '../fakes/problem.ts';
+
+const NOWHERE = { inCluster: false, hasDefaultKubeconfig: false };
+const SECRET = 'S3CRET-of-a-user';
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(path.join(tmpdir(), 'connect-'));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function kubeconfig(user: string, server = 'https://203.0.113.7:6443'): string {
+  return `apiVersion: v1
+kind: Config
+clusters:
+- {name: one, cluster: {server: "${server}", certificate-authority-data: ${Buffer.from('CA').toString('base64')}}}
+- {name: two, cluster: {server: "https://two.example/prefix", insecure-skip-tls-verify: true, tls-server-name: b}}
+users:
+- {name: somebody, user: ${user}}
+contexts:
+- {name: first, context: {cluster: one, user: somebody}}
+- {name: second, context: {cluster: two, user: somebody}}
+- {name: broken, context: {cluster: three, user: somebody}}
+- {name: userless, context: {cluster: one, user: nobody}}
+current-context: first
+`;
+}
+
+function connectTo(content: string | null, context: string | null = null, surroundings = NOWHERE) {
+  return connect({ kubeconfig: content, context }, surroundings);
+}
+
+const TOKEN = kubeconfig(`{token: ${SECRET}}`);
+
+describe('a kubeconfig', () => {
+  test.each([
+    ['its content', () => TOKEN],
+    ['its content in base64', () => Buffer.from(TOKEN).toString('base64')],
+    [
+      'its path',
+      () => {
+        const file = path.join(directory, 'config');
+        writeFileSync(file, TOKEN);
+        return file;
+      },
+    ],
+  ])('as %s gives server, credentials and what to mask', async (_, content) => {
+    const connection = connectTo(content());
+    expect(connection).toMatchObject({ server: 'https://203.0.113.7:6443', context: 'first', secrets: [SECRET] });
+    await expect(connection.credentials()).resolves.toMatchObject({
+      headers: { Authorization: `Bearer ${SECRET}` },
+      tls: { ca: 'CA' },
+      agent: undefined,
+    });
+  });
+
+  test('is read in another context than its current one', async () => {
+    const connection = connectTo(TOKEN, 'second');
+    expect(connection.server).toBe('https://two.example/prefix');
+    await expect(connection.credentials()).resolves.toMatchObject({
+      tls: { rejectUnauthorized: false, servername: 'b' },
+    });
+  });
+
+  test('of the surroundings is used when the input is empty', () => {
+    const previous = process.env.KUBECONFIG;
+    process.env.KUBECONFIG = path.join(directory, 'default');
+    writeFileSync(process.env.KUBECONFIG, TOKEN);
+    try {
+      expect(connectTo(null, null, { ...NOWHERE, hasDefaultKubeconfig: true }).context).toBe('first');
+    } finally {
+      if (previous === undefined) delete process.env.KUBECONFIG;
+      else process.env.KUBECONFIG = previous;
+    }
+  });
+
+  test('may name user and password, or a client certificate', async () => {
+    const basic = await connectTo(kubeconfig(`{username: me, password: ${SECRET}}`)).credentials();
+    expect(basic.headers.Authorization).toBe(`Basic ${Buffer.from(`me:${SECRET}`).toString('base64')}`);
+    const [cert, key] = ['CERT', 'KEY'].map((text) => Buffer.from(text).toString('base64'));
+    const mutual = await connectTo(
+      kubeconfig(`{client-certificate-data: ${cert}, client-key-data: ${key}}`),
+    ).credentials();
+    expect(mutual).toMatchObject({ headers: {}, tls: { cert: 'CERT', key: 'KEY' } });
+  });
+
+  test('with a proxy-url connects by an agent of its own', async () => {
+    const proxied = TOKEN.replace('cluster: {server:', 'cluster: {proxy-url: "http://proxy.example:3128", server:');
+    expect((await connectTo(proxied).credentials()).agent).toBeDefined();
+  });
+});
+
+describe('no cluster', () => {
+  const tokenless = (text: string) => text.replace(`{token: ${SECRET}}`, '{}');
+
+  test.each([
+    ['for an unknown context', TOKEN, 'third', 'no context "third"', 'first, second, broken, userless'],
+    ['for a context without its cluster', TOKEN, 'broken', 'no context "broken" with a known cluster', 'first'],
+    ['for a context without its user', TOKEN, 'userless', 'names the user "nobody"', '--minify --flatten --raw'],
+    [
+      'without a current context',
+      tokenless(TOKEN).replace(/current-context.*/, ''),
+      null,
+      'no current-context',
+      'first',
+    ],
+    ['without contexts', 'apiVersion: v1', null, 'no current-context', 'no contexts at all'],
+    ['for a server without https://', kubeconfig('{}', '203.0.113.7:6443'), null, 'is no URL', 'https://HOST:PORT'],
+    ['for a server that is a name', kubeconfig('{}', 'localhost:6443'), null, 'is no URL', 'https://HOST:PORT'],
+    [
+      'for a cluster without a server',
+      kubeconfig('{}').replace(/server: "[^"]*"/, 'a: b'),
+      null,
+      'server is missing',
+      '',
+    ],
+    ['for an absent file', '/nowhere/kubeconfig', null, 'ENOENT', 'YAML text of a kubeconfig'],
+  ])('%s', async (_, content, context, reason, next) => {
+    const { details } = await problemOf(() => connectTo(content, context));
+    expect(details.kind).toBe('connection');
+    expect(details.reason).toContain(reason);
+    expect(details.next).toContain(next);
+  });
+
+  test('anywhere', async () => {
+    const { message } = await problemOf(() => connectTo(null));
+    expect(message).toContain('Set the input kubeconfig');
+  });
+
+  test('in an empty file', async () => {
+    const file = path.join(directory, 'empty');
+    writeFileSync(file, '');
+    const { details } = await problemOf(() => connectTo(file));
+    expect(details.reason).toBe('It is not a kubeconfig: expected a document, but the input is empty.');
+  });
+
+  test.each([
+    ['an unclosed bracket', `token: {a: ${SECRET}`],
+    ['an unknown alias', `token: *${SECRET}`],
+    ['an unknown tag', `token: !${SECRET} a`],
+    ['a second value', `token: "${SECRET}" "${SECRET}"`],
+    ['a key of many lines', `${SECRET}\n${SECRET}: a`],
+    ['a reserved sign', `token: @${SECRET}`],
+    ['a wrong escape', `token: "${SECRET}\\q"`],
+  ])('in broken YAML with %s, which is told by its place and not quoted', async (_, line) => {
+    const { message, stack } = await problemOf(() => connectTo(`apiVersion: v1\n${line}\n`));
+    expect(message).toMatch(/It is not a kubeconfig: .*\(\d+:\d+\)\./);
+    expect(message + stack).not.toContain(SECRET);
+  });
+});
+
+describe('an exec plugin', () => {
+  /** A plugin that leaves a mark for each of its runs. */
+  function plugin(script: string): { content: string; runs: () => number } {
+    const marks = path.join(mkdtempSync(path.join(directory, 'plugin-')), 'marks');
+    const command = path.join(path.dirname(marks), 'plugin');
+    writeFileSync(marks, '');
+    writeFileSync(command, `#!/bin/sh\necho run >> ${marks}\n${script}\n`);
+    chmodSync(command, 0o755);
+    const exec = `{apiVersion: client.authentication.k8s.io/v1, command: ${command}, interactiveMode: Never}`;
+    return {
+      content: kubeconfig(`{exec: ${exec}}`),
+      runs: () => readFileSync(marks, 'utf8').split('\n').length - 1,
+    };
+  }
+
+  const EXPIRED = `echo '{"status": {"token": "t", "expirationTimestamp": "2020-01-01T00:00:00Z"}}'`;
+
+  test('runs once for concurrent requests, and again when the credentials expired', async () => {
+    const { content, runs } = plugin(EXPIRED);
+    const { credentials } = connectTo(content);
+    const all = await Promise.all([credentials(), credentials(), credentials()]);
+    expect(all.map(({ headers }) => headers)).toEqual(Array(3).fill({ Authorization: 'Bearer t' }));
+    expect(runs()).toBe(1);
+    await credentials();
+    expect(runs()).toBe(2);
+  });
+
+  test('that failed may be run again', async () => {
+    const { content, runs } = plugin('exit 1');
+    const { credentials } = connectTo(content);
+    await problemOf(credentials());
+    await problemOf(credentials());
+    expect(runs()).toBe(2);
+  });
+
+  test.each([
+    ['fails with words', 'echo "  token has expired, log in again  " >&2; exit 1', 'token has expired, log in again.'],
+    ['fails without a word', 'exit 3', 'The exec plugin failed without a word.'],
+    ['prints a bare token', `echo ${SECRET}`, 'The exec plugin printed no ExecCredential.'],
+    ['prints other JSON', `echo '{"token": "${SECRET}"}'`, 'The exec plugin printed no ExecCredential.'],
+    ['prints nothing', 'true', 'The exec plugin printed no ExecCredential.'],
+  ])('that %s is a Problem', async (_, script, reason) => {
+    const problem = await problemOf(connectTo(plugin(script).content).credentials());
+    expect(problem.details).toMatchObject({ kind: 'connection', reason });
+    expect(problem.message).not.toContain(SECRET);
+  });
+
+  test('that does not exist is a Problem', async () => {
+    const exec = '{apiVersion: client.authentication.k8s.io/v1, command: /nowhere/plugin}';
+    const problem = await problemOf(connectTo(kubeconfig(`{exec: ${exec}}`)).credentials());
+    expect(problem.details.reason).toContain('spawn /nowhere/plugin ENOENT.');
+  });
+});
