@@ -367,6 +367,14 @@ function otherWriteCases(namespace: string): ContractCase[] {
       ],
     },
     {
+      title: 'a Lease that is gone is made by a PUT, one that is there needs its version',
+      steps: [
+        kubernetes('PUT', `${leases}/lock${query}`, lease('one', '1')),
+        kubernetes('PUT', `${leases}/lock${query}`, lease('two')),
+        kubernetes('DELETE', `${leases}/lock`, remove({})),
+      ],
+    },
+    {
       title: 'a JSON patch whose test fails changes nothing',
       steps: [
         kubernetes('POST', `${leases}${query}`, lease('one')),

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from '../../src/json.ts';
+import { digText, isJsonObject, type Json, type JsonObject } from '../../src/json.ts';
 import type { AccessAttributes, Behaviour } from '../behaviour.ts';
 import type { Handler, SimulatedRequest, SimulatedResponse } from '../http.ts';
 import type { Cluster, Target, WriteOptions } from './cluster.ts';
@@ -6,7 +6,7 @@ import type { StoredObject } from './object-store.ts';
 import { jsonPatch, mergePatch } from './patches.ts';
 import { apiVersionOf, CERT_MANAGER_GROUP, RESOURCES, type Resource, resourceOf } from './resources.ts';
 import { fieldSelector, labelSelector } from './selectors.ts';
-import { badRequest, StatusError, unauthorized } from './status.ts';
+import { badRequest, missingVersion, StatusError, unauthorized } from './status.ts';
 
 export interface ApiOptions {
   cluster: Cluster;
@@ -178,8 +178,17 @@ function write(cluster: Cluster, request: SimulatedRequest, target: Target, subr
   }
 }
 
+/** A Lease is made by a PUT where it is missing, and cannot be replaced without its version where it is there. */
 function replace(cluster: Cluster, request: SimulatedRequest, target: Target, subresource: string): SimulatedResponse {
   const body = objectBody(request.body);
+  if (target.resource.kind === 'Lease') {
+    if (cluster.find(target) === undefined) {
+      return { status: 201, body: answered(cluster.create(target, body, writeOptions(request))) };
+    }
+    if (digText(body, 'metadata', 'resourceVersion') === '') {
+      throw missingVersion(target.resource, target.name);
+    }
+  }
   return { status: 200, body: cluster.update(target, body, writeOptions(request), subresource) };
 }
 

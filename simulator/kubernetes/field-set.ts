@@ -16,7 +16,7 @@ export interface Comparison {
 
 export type FieldPath = string[];
 
-export function emptySet(): FieldSet {
+function emptySet(): FieldSet {
   return { member: false, children: new Map() };
 }
 
@@ -24,7 +24,7 @@ export function isEmpty(set: FieldSet): boolean {
   return !set.member && [...set.children.values()].every(isEmpty);
 }
 
-export function insert(set: FieldSet, path: FieldPath): void {
+function insert(set: FieldSet, path: FieldPath): void {
   let node = set;
   for (const element of path) {
     let child = node.children.get(element);
@@ -74,7 +74,7 @@ export function has(set: FieldSet, path: FieldPath): boolean {
   return nodeAt(set, path)?.member ?? false;
 }
 
-export function nodeAt(set: FieldSet, path: FieldPath): FieldSet | undefined {
+function nodeAt(set: FieldSet, path: FieldPath): FieldSet | undefined {
   let node: FieldSet | undefined = set;
   for (const element of path) {
     node = node?.children.get(element);

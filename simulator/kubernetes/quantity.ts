@@ -24,15 +24,6 @@ export function canonicalQuantity(text: string): string {
   return nanos === 0n ? '0' : sign + withLargest(nanos, 1000n, DECIMAL_SUFFIXES);
 }
 
-/** Bytes of a storage quantity. */
-export function bytesOf(text: string): number {
-  const parsed = SYNTAX.exec(text);
-  const [, , whole = '0', fraction = '', suffix = ''] = parsed ?? [];
-  const binary = BINARY_SUFFIXES.indexOf(suffix);
-  const factor = binary > 0 ? 1024 ** binary : 1000 ** (DECIMAL_SUFFIXES.indexOf(suffix) - 3);
-  return Number(`${whole}.${fraction || '0'}`) * factor;
-}
-
 function withLargest(value: bigint, base: bigint, suffixes: string[]): string {
   let rest = value;
   let index = 0;

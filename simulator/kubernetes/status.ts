@@ -59,6 +59,14 @@ export function modified(resource: Resource, name: string): StatusError {
   return conflict(resource, name, why);
 }
 
+/** An update of a kind that allows none without a version; it names the resource, not the kind. */
+export function missingVersion(resource: Resource, name: string): StatusError {
+  const message = 'Invalid value: 0: must be specified for an update';
+  const causes = [{ reason: 'FieldValueInvalid', message, field: 'metadata.resourceVersion' }];
+  const sentence = `${qualifiedName(resource)} "${name}" is invalid: metadata.resourceVersion: ${message}`;
+  return new StatusError(422, 'Invalid', sentence, { ...detailsOf(resource, name), causes });
+}
+
 /** A failed precondition of a DELETE names the kind, not the resource. */
 export function failedPrecondition(resource: Resource, name: string, why: string): StatusError {
   const kind = resource.group === '' ? resource.kind : `${resource.kind}.${resource.group}`;
