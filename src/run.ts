@@ -94,14 +94,14 @@ async function converge(context: RunContext, ports: RunPorts, target: Target): P
     await kube.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
   }
   const lock = { ...context, holder: ports.holder, labels: commonLabels(inputs, name) };
-  await withLock(lock, async () => {
+  await withLock(lock, async (assertHeld) => {
     for (let pass = 1; pass <= MOST_PASSES; pass++) {
       const { desired } = await intend(context, target);
       const plan = await compare(context, true, desired);
       if (isEmpty(plan)) return;
       if (pass > 1)
         context.log.info('The data volumes differ in size from what was asked for: applying what follows from it');
-      await writePlan(context, plan, desired, ports.deployment);
+      await writePlan({ ...context, assertHeld }, plan, desired, ports.deployment);
     }
   });
 }

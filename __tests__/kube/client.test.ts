@@ -175,14 +175,14 @@ describe('writing', () => {
     [200, true],
     [404, false],
     [409, false],
-  ])('deletes under preconditions (%i)', async (code, removed) => {
+  ])('deletes this object and no successor (%i)', async (code, removed) => {
     const { client, requests } = clientOn(status(code, ''));
-    await expect(client.remove(CONFIG, { uid: 'u', resourceVersion: '7' })).resolves.toBe(removed);
+    await expect(client.remove({ ...CONFIG, metadata: { ...CONFIG.metadata, uid: 'u' } })).resolves.toBe(removed);
     expect(requests).toEqual([
       {
         method: 'DELETE',
         path,
-        body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid: 'u', resourceVersion: '7' } },
+        body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid: 'u' } },
         idempotent: true,
       },
     ]);

@@ -8,11 +8,6 @@ import { type Kind, pathOf, RESOURCES, type Resource, resourceOf } from './resou
 /** Owns what this action applies: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers */
 export const FIELD_MANAGER = 'kube-nats-action';
 
-export interface Preconditions {
-  uid: string;
-  resourceVersion: string;
-}
-
 export interface Access {
   verb: string;
   group: string;
@@ -47,8 +42,8 @@ export interface KubeClient {
     patch: JsonObject,
     subresource?: 'status',
   ): Promise<KubeObject | null>;
-  /** Resolves to false when the object is gone already or is not the one of the preconditions any more. */
-  remove(object: KubeObject, preconditions: Preconditions): Promise<boolean>;
+  /** Resolves to false when the object, which its uid tells from a successor of the same name, is gone already. */
+  remove(object: KubeObject): Promise<boolean>;
   isAllowed(access: Access): Promise<boolean>;
   /** Whether the API server serves the group and version: false where the CRDs are not installed. */
   serves(groupVersion: string): Promise<boolean>;
@@ -160,14 +155,14 @@ export function createKubeClient(transport: Transport): KubeClient {
       );
     },
 
-    async remove(object, preconditions) {
-      const { name, namespace } = object.metadata;
+    async remove(object) {
+      const { name, namespace, uid } = object.metadata;
       const answer = await exchange(
         `Deleting ${describe(object.kind, namespace, name)}`,
         {
           method: 'DELETE',
           path: pathOf(resourceOf(object), namespace, name),
-          body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { ...preconditions } },
+          body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid } },
           idempotent: true,
         },
         [404, 409],

@@ -49,5 +49,5 @@ function metaMissing(reports: ServerReport[], replicas: number): string | null {
   const view = reports.find(({ server }) => server === leader)?.jsz;
   const peers = digObjects(view ?? undefined, 'meta_cluster', 'replicas');
   const current = peers.filter((peer) => peer.current === true && peer.offline !== true).length;
-  return current === replicas - 1 ? null : `${current + 1} of ${replicas} JetStream peers current (leader ${leader})`;
+  return current >= replicas - 1 ? null : `${current + 1} of ${replicas} JetStream peers current (leader ${leader})`;
 }

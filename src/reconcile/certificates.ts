@@ -76,7 +76,7 @@ function failOnRefusal(certificates: KubeObject[]): void {
   throw new Problem({
     kind: 'vault',
     tried: `Issuing Certificate ${refused.metadata.namespace}/${refused.metadata.name}`,
-    reason: `${messageOf(refused, 'Issuing')}`,
+    reason: `${messageOf(refused, 'Issuing') || 'cert-manager gives no reason'}.`,
     next: 'Correct what the message names and run again: the run asks cert-manager for a new try at once.',
   });
 }

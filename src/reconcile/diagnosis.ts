@@ -5,7 +5,7 @@ import type { RunContext } from './context.ts';
 
 const LOG_LINES = 8;
 
-/** Restarts after which a crashing container is not expected to recover by itself. */
+/** Restarts after which a container that is down is not expected to recover by itself. */
 const HOPELESS_RESTARTS = 3;
 
 /** Why a container does not run, by the kubelet's reason, and what to do about it. */
@@ -62,16 +62,17 @@ function containerTrouble(status: JsonObject): Omit<Trouble, 'pod' | 'container'
   const restarts = Number(dig(status, 'restartCount') ?? 0);
   const ended = dig(status, 'state', 'terminated') ?? dig(status, 'lastState', 'terminated');
   if (restarts === 0 || status.ready === true) return null;
-  const hopeless = restarts >= HOPELESS_RESTARTS;
+  // One that runs at present may only need time, whatever happened in the past: it may be catching up.
+  const hopeless = restarts >= HOPELESS_RESTARTS && dig(status, 'state', 'running') === undefined;
   if (digText(ended, 'reason') === 'OOMKilled') {
     return {
-      reason: `out of memory ${restarts} times`,
+      reason: `out of memory, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`,
       next: 'Raise the input minimum_memory_mb: 55 MB and 20 MB more for each stream written at the same time, 256 MB with large messages.',
       hopeless,
     };
   }
   return {
-    reason: `exited with code ${digText(ended, 'exitCode')}, ${restarts} restarts`,
+    reason: `exited with code ${digText(ended, 'exitCode') || 'unknown'}, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`,
     next: "The container's last log lines are above; correct what they name and run again.",
     hopeless,
   };

@@ -17,11 +17,7 @@ export function differences(from: Json | undefined, to: Json | undefined, path =
   if (Array.isArray(from) && Array.isArray(to) && from.length === to.length) {
     return from.flatMap((item, index) => differences(item, to[index], `${path}[${labelOf(item, index)}]`));
   }
-  return from === to ? [] : sameText(from, to) ? [] : [{ path, from, to }];
-}
-
-function sameText(from: Json | undefined, to: Json | undefined): boolean {
-  return JSON.stringify(from) === JSON.stringify(to);
+  return from === to ? [] : [{ path, from, to }];
 }
 
 function labelOf(item: Json, index: number): string {

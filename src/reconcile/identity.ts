@@ -18,7 +18,7 @@ export function chooseName(wanted: string | null, existing: string[], clusterUid
   throw new Problem({
     kind: 'input',
     tried: `Finding the NATS cluster in namespace ${namespace}`,
-    reason: `There are several: ${existing.sort().join(', ')}.`,
+    reason: `There are several: ${existing.toSorted().join(', ')}.`,
     next: 'Set the input name to the one that this step is about.',
   });
 }

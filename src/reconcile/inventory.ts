@@ -55,11 +55,16 @@ export function groupKindsOf(objects: KubeObject[]): string[] {
   return [...new Set(all)].sort();
 }
 
-/** The kinds that the last run recorded; those this version does not know are left alone. */
+/** Hold data, or other people's objects: never removed, whatever the inventory says. */
+const KEPT: Kind[] = ['PersistentVolumeClaim', 'Namespace'];
+
+/** The kinds that the last run recorded and that may be pruned; those this version does not know are left alone. */
 export function recordedKinds(inventory: KubeObject | null): Kind[] {
   const recorded = inventory?.metadata.annotations?.[KINDS_ANNOTATION]?.split(',') ?? [];
   const names = recorded.map((groupKind) => groupKind.split('.')[0]);
-  return Object.keys(RESOURCES).filter((kind): kind is Kind => names.includes(kind));
+  return Object.keys(RESOURCES)
+    .filter((kind): kind is Kind => names.includes(kind))
+    .filter((kind) => !KEPT.includes(kind));
 }
 
 /** The inventory object, naming the kinds and who deployed. */
@@ -101,5 +106,8 @@ export function isCurrent(inventory: KubeObject | null, groupKinds: string[]): b
 export async function clustersIn(kube: KubeClient, namespace: string): Promise<string[]> {
   const labels = `${labelSelector({ [MANAGED_BY]: MANAGER })},${ID_LABEL}`;
   const inventories = await kube.list('ConfigMap', namespace, { labels });
-  return inventories.map(({ metadata }) => metadata.name.slice(0, -NAME_SUFFIX.length));
+  return inventories
+    .map(({ metadata }) => metadata.name)
+    .filter((name) => name.endsWith(NAME_SUFFIX))
+    .map((name) => name.slice(0, -NAME_SUFFIX.length));
 }

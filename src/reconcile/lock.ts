@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Labels } from '../desired/labels.ts';
-import { isJsonObject } from '../json.ts';
+import { digText, isJsonObject } from '../json.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { Problem } from '../problem.ts';
@@ -27,64 +27,89 @@ export interface LockOptions {
 /**
  * Runs `work` while holding the cluster's Lease, so that two runs never interleave their writes. The Lease is renewed
  * while the work runs and given back in every case; a holder that stopped renewing for 30 s is taken over.
+ *
+ * @param work has to call `assertHeld` before it writes: it throws once another run may have taken over, as when this
+ *   machine slept or lost its network
  */
-export async function withLock<T>(options: LockOptions, work: () => Promise<T>): Promise<T> {
-  let held = await acquire(options);
+export async function withLock<T>(options: LockOptions, work: (assertHeld: () => void) => Promise<T>): Promise<T> {
+  const { clock } = options;
+  let { lease, since: renewed } = await acquire(options);
   let renewing: Promise<void> = Promise.resolve();
+
+  async function renew(): Promise<void> {
+    const started = clock.now();
+    const stored = await write(options, lease, options.holder).catch(() => null);
+    if (stored === null) return;
+    lease = stored;
+    renewed = started;
+  }
+
   const timer = setInterval(() => {
-    renewing = renewing.then(async () => {
-      const renewed = await options.kube.replace(leaseOf(options, held)).catch(() => null);
-      if (renewed !== null) held = renewed;
-    });
+    renewing = renewing.then(renew);
   }, RENEW_EVERY);
   try {
-    return await work();
+    return await work(() => {
+      if (clock.now() - renewed > LEASE_SECONDS * 1000) throw lostProblem(options);
+    });
   } finally {
     clearInterval(timer);
     await renewing;
-    await release(options, held);
+    await release(options, lease);
   }
 }
 
-async function acquire(options: LockOptions): Promise<KubeObject> {
+/** Resolves to the Lease and the time (milliseconds) before it was written. */
+async function acquire(options: LockOptions): Promise<{ lease: KubeObject; since: number }> {
   const { kube, clock, log, namespace, name, deadline } = options;
   let told = '';
   let seen = { version: '', since: clock.now() };
   for (;;) {
     const current = await kube.get('Lease', namespace, name);
-    if (current === null) {
-      const created = await kube.create(leaseOf(options, null));
-      if (created !== null) return created;
-      continue;
-    }
-    const version = String(current.metadata.resourceVersion);
+    const version = String(current?.metadata.resourceVersion);
     if (version !== seen.version) seen = { version, since: clock.now() };
-    const holder = holderOf(current);
+    const holder = current === null ? '' : holderOf(current);
     // The other's clock may be wrong: what counts is how long this run has seen no renewal.
     const dead = clock.now() - seen.since > LEASE_SECONDS * 1000;
-    if (holder === '' || dead) {
+    // It is this run's own when the answer to its first write was lost.
+    if (holder === '' || holder === options.holder || dead) {
       if (dead) log.warning(`The run that held the lock on ${name} stopped renewing it: ${holder}. Taking over.`);
-      const taken = await kube.replace(leaseOf(options, current));
-      if (taken !== null) return taken;
-      continue;
+      const since = clock.now();
+      const wanted = leaseOf(options, current, options.holder);
+      const lease = await (current === null ? kube.create(wanted) : kube.replace(wanted));
+      if (lease !== null) return { lease, since };
     }
-    if (clock.now() > deadline) throw lockProblem(options, holder);
-    if (holder !== told) log.info(`Waiting for another run that works on ${name}: ${holder}`);
+    if (clock.now() > deadline) throw waitedProblem(options, holder);
+    if (holder !== '' && holder !== told) log.info(`Waiting for another run that works on ${name}: ${holder}`);
     told = holder;
     await clock.sleep(ASK_EVERY);
   }
 }
 
-async function release({ kube, log, name }: LockOptions, held: KubeObject): Promise<void> {
-  const free = { ...held, spec: { ...(isJsonObject(held.spec) ? held.spec : {}), holderIdentity: '' } };
+async function release(options: LockOptions, lease: KubeObject): Promise<void> {
   try {
-    await kube.replace(free);
+    await write(options, lease, '');
   } catch {
-    log.warning(`The lock on ${name} could not be released; it expires by itself after ${LEASE_SECONDS} s.`);
+    options.log.warning(
+      `The lock on ${options.name} could not be released; it expires by itself after ${LEASE_SECONDS} s.`,
+    );
   }
 }
 
-function leaseOf({ namespace, name, labels, holder, clock }: LockOptions, current: KubeObject | null): KubeObject {
+/** Null when the Lease is another's by now. One that only changed is written still: the answer to a write may get lost. */
+async function write(options: LockOptions, lease: KubeObject, holder: string): Promise<KubeObject | null> {
+  const { kube, namespace, name } = options;
+  const stored = await kube.replace(leaseOf(options, lease, holder));
+  if (stored !== null) return stored;
+  const current = await kube.get('Lease', namespace, name);
+  if (current === null || holderOf(current) !== options.holder) return null;
+  return kube.replace(leaseOf(options, current, holder));
+}
+
+function leaseOf(
+  { namespace, name, labels, clock }: LockOptions,
+  current: KubeObject | null,
+  holder: string,
+): KubeObject {
   const now = new Date(clock.now()).toISOString().replace('Z', '000Z');
   const spec = isJsonObject(current?.spec) ? current.spec : {};
   const acquireTime = spec.holderIdentity === holder ? spec.acquireTime : now;
@@ -97,14 +122,23 @@ function leaseOf({ namespace, name, labels, holder, clock }: LockOptions, curren
 }
 
 function holderOf(lease: KubeObject): string {
-  return isJsonObject(lease.spec) && typeof lease.spec.holderIdentity === 'string' ? lease.spec.holderIdentity : '';
+  return digText(lease.spec, 'holderIdentity');
 }
 
-function lockProblem({ namespace, name }: LockOptions, holder: string): Problem {
+function waitedProblem({ namespace, name }: LockOptions, holder: string): Problem {
   return new Problem({
     kind: 'timeout',
     tried: `Waiting for the lock on NATS cluster ${name} (Lease ${namespace}/${name})`,
-    reason: `Another run still works on it: ${holder}.`,
+    reason: `Another run still works on it: ${holder || 'others take it again and again'}.`,
     next: 'Run again when it has ended, and give the workflow a concurrency group so that its runs queue up.',
+  });
+}
+
+function lostProblem({ namespace, name }: LockOptions): Problem {
+  return new Problem({
+    kind: 'conflict',
+    tried: `Holding the lock on NATS cluster ${name} (Lease ${namespace}/${name})`,
+    reason: `It could not be renewed for ${LEASE_SECONDS} s, so another run may have taken it.`,
+    next: 'Nothing more was written. Run again: the next run completes what is missing.',
   });
 }

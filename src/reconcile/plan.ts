@@ -83,9 +83,14 @@ async function planObject(kube: KubeClient, object: KubeObject): Promise<ObjectC
   ]);
   if (applied instanceof ApplyConflict) return applied;
   if (live === null) return creation(object);
-  const fields = differences(managedPart(live), managedPart(applied));
+  const all = differences(managedPart(live), managedPart(applied));
+  const told = all.filter(({ path }) => !path.startsWith(OWNERSHIP));
+  // Of a field that comes or goes its ownership changes as well: that is news only where it is all that changes.
+  const fields = told.length > 0 ? told : all;
   return fields.length === 0 ? null : { action: 'update', object, fields };
 }
+
+const OWNERSHIP = 'metadata.managedFields';
 
 /** Everything but what the API server counts or other controllers report; of the managers only this action's own fields. */
 function managedPart(object: KubeObject): JsonObject {
@@ -111,7 +116,7 @@ async function leftovers(
 }
 
 function conflictProblem(conflicts: ApplyConflict[]): Problem {
-  const fields = conflicts.flatMap(({ object, conflicts }) =>
+  const findings = conflicts.flatMap(({ object, conflicts }) =>
     conflicts.map(
       ({ manager, field }) =>
         `"${manager}" holds ${field} of ${describe(object.kind, object.metadata.namespace, object.metadata.name)}`,
@@ -120,7 +125,8 @@ function conflictProblem(conflicts: ApplyConflict[]): Problem {
   return new Problem({
     kind: 'conflict',
     tried: 'Comparing the cluster with its desired state',
-    reason: `Other field managers hold fields that this action sets: ${fields.join('; ')}.`,
-    next: 'Nothing was written. Let the other manager give these fields up (remove them from what it applies), or delete the object if it is not in use.',
+    reason: 'Other field managers hold fields that this action sets; nothing was written.',
+    findings,
+    next: 'Let the other manager give these fields up (remove them from what it applies), or delete the object if it is not in use.',
   });
 }

@@ -46,7 +46,8 @@ export function rolloutProgress(statefulSet: KubeObject | null): Progress {
   const wanted = Number(dig(statefulSet?.spec, 'replicas') ?? 0);
   const status = statefulSet?.status;
   const count = (field: string) => Number(dig(status, field) ?? 0);
-  if (statefulSet === null || count('observedGeneration') < Number(statefulSet.metadata.generation)) {
+  if (statefulSet === null) return { done: false, missing: 'the StatefulSet does not exist' };
+  if (count('observedGeneration') < Number(statefulSet.metadata.generation)) {
     return { done: false, missing: 'the StatefulSet controller has not seen the change yet' };
   }
   if (digText(status, 'updateRevision') !== digText(status, 'currentRevision') && count('updatedReplicas') < wanted) {
@@ -103,7 +104,10 @@ export async function waitForReload(context: RunContext, before: Map<string, str
     },
     async () => {
       const now = await configLoadTimes(context);
-      const waiting = [...before].filter(([pod, time]) => (now.get(pod) || time) === time).map(([pod]) => pod);
+      // A pod that is gone was scaled away: there is no server left to load anything.
+      const waiting = [...before]
+        .filter(([pod, time]) => now.has(pod) && (now.get(pod) || time) === time)
+        .map(([pod]) => pod);
       return waiting.length === 0
         ? { done: true }
         : { done: false, missing: `not reloaded yet: ${waiting.join(', ')}` };

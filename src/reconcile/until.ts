@@ -32,17 +32,18 @@ export async function until(options: WaitOptions, look: () => Promise<Progress>)
     const progress = await look();
     if (progress.done) return;
     const now = clock.now();
+    const missing = progress.missing.replace(/\s+/g, ' ').trim();
     if (now >= deadline) {
       throw new Problem({
         kind: 'timeout',
         tried,
-        reason: `After ${seconds(now - started)}: ${progress.missing}.`,
+        reason: `After ${seconds(now - started)}: ${missing}.`,
         next,
       });
     }
-    if (progress.missing !== told.missing || now - told.at >= REPEAT_PROGRESS_EVERY) {
-      log.info(`  ${seconds(now - started).padStart(5)}  ${progress.missing}`);
-      told = { missing: progress.missing, at: now };
+    if (missing !== told.missing || now - told.at >= REPEAT_PROGRESS_EVERY) {
+      log.info(`  ${seconds(now - started).padStart(5)}  ${missing}`);
+      told = { missing, at: now };
     }
     await clock.sleep(Math.min(every, deadline - now));
   }

@@ -102,16 +102,18 @@ function matchesKey(leaf: X509Certificate, key: string): boolean {
 function isSigned(leaf: X509Certificate, intermediates: X509Certificate[], authorities: X509Certificate[]): boolean {
   const signedBy = (issuer: X509Certificate) => leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey);
   if (authorities.some(signedBy)) return true;
-  const issuer = intermediates.find(signedBy);
-  if (issuer === undefined) return false;
-  return isSigned(
-    issuer,
-    intermediates.filter((other) => other !== issuer),
-    authorities,
-  );
+  return intermediates.filter(signedBy).some((issuer) => {
+    const others = intermediates.filter((other) => other !== issuer);
+    return isSigned(issuer, others, authorities);
+  });
 }
 
+/** The certificates of a PEM text; none where one of them cannot be read. */
 function certificatesIn(pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => new X509Certificate(block));
+  try {
+    return blocks.map((block) => new X509Certificate(block));
+  } catch {
+    return [];
+  }
 }

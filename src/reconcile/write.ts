@@ -3,6 +3,7 @@ import type { DesiredState } from '../desired/state.ts';
 import { digText } from '../json.ts';
 import { describe } from '../kube/client.ts';
 import { ApplyConflict } from '../kube/errors.ts';
+import type { KubeObject } from '../kube/object.ts';
 import { type Kind, kindOf } from '../kube/resources.ts';
 import { CONFIG_FILE } from '../nats/layout.ts';
 import { configHash } from '../nats/restart.ts';
@@ -26,12 +27,18 @@ const BEFORE_CERTIFICATES: Kind[][] = [
 ];
 const AFTER_CERTIFICATES: Kind[][] = [['PodDisruptionBudget'], ['StatefulSet']];
 
+/** A run that holds the cluster's lock. */
+export interface WriteContext extends RunContext {
+  /** Throws once another run may have taken the lock; called before every write. */
+  assertHeld(): void;
+}
+
 /**
  * Writes a plan. The inventory names every kind before the first object is written and forgets none before the last is
  * removed, so that a run that is killed anywhere leaves nothing that the next cannot find.
  */
 export async function writePlan(
-  context: RunContext,
+  context: WriteContext,
   plan: Plan,
   desired: DesiredState,
   deployment: Deployment,
@@ -50,6 +57,7 @@ export async function writePlan(
   await writeObjects(context, plan, AFTER_CERTIFICATES);
 
   if (reloads) {
+    context.assertHeld();
     await touchPods(context, [...loadTimes.keys()], configHash(digText(config, 'data', CONFIG_FILE)));
   }
   if (context.inputs.wait) {
@@ -62,12 +70,13 @@ export async function writePlan(
   }
 }
 
-async function writeInventory(context: RunContext, groupKinds: string[], deployment: Deployment): Promise<void> {
-  const { kube, namespace, name, inputs } = context;
-  await kube.apply(renderInventory(namespace, name, commonLabels(inputs, name), groupKinds, deployment));
+async function writeInventory(context: WriteContext, groupKinds: string[], deployment: Deployment): Promise<void> {
+  const { namespace, name, inputs } = context;
+  await apply(context, renderInventory(namespace, name, commonLabels(inputs, name), groupKinds, deployment));
 }
 
-async function writeVault(context: RunContext, plan: Plan): Promise<void> {
+async function writeVault(context: WriteContext, plan: Plan): Promise<void> {
+  context.assertHeld();
   await applyVaultChanges(context.vault, plan.vault);
   for (const { action, path, fields } of plan.vault) {
     const named = action === 'create' ? [] : fields.map(({ name }) => name);
@@ -75,35 +84,41 @@ async function writeVault(context: RunContext, plan: Plan): Promise<void> {
   }
 }
 
-async function writeObjects(context: RunContext, plan: Plan, waves: Kind[][]): Promise<void> {
+async function writeObjects(context: WriteContext, plan: Plan, waves: Kind[][]): Promise<void> {
   for (const kinds of waves) {
     const wave = plan.objects.filter(({ object }) => kinds.includes(kindOf(object)));
     await Promise.all(wave.map((change) => writeObject(context, change)));
   }
 }
 
-async function writeObject(context: RunContext, { action, object, fields }: ObjectChange): Promise<void> {
+async function writeObject(context: WriteContext, { action, object, fields }: ObjectChange): Promise<void> {
+  await apply(context, object);
   const what = describe(object.kind, object.metadata.namespace, object.metadata.name);
+  record(context, { action, object: what, fields: fields.map(({ path }) => path) });
+}
+
+async function apply({ kube, assertHeld }: WriteContext, object: KubeObject): Promise<void> {
+  assertHeld();
   try {
-    await context.kube.apply(object);
+    await kube.apply(object);
   } catch (error) {
     if (!(error instanceof ApplyConflict)) throw error;
     throw new Problem({
       kind: 'conflict',
-      tried: `Applying ${what}`,
+      tried: `Applying ${describe(object.kind, object.metadata.namespace, object.metadata.name)}`,
       reason: `${error.message}.`,
       next: 'Something else took these fields during the run: run again, and stop the other writer if it happens again.',
     });
   }
-  record(context, { action, object: what, fields: fields.map(({ path }) => path) });
 }
 
-/** Removes what this version of the inputs does not want any more; the preconditions keep a successor of the same name. */
-async function prune(context: RunContext, plan: Plan): Promise<void> {
+/** Removes what this version of the inputs does not want any more. */
+async function prune(context: WriteContext, plan: Plan): Promise<void> {
+  context.assertHeld();
   await Promise.all(
     plan.prune.map(async (object) => {
-      const { namespace, name, uid, resourceVersion } = object.metadata;
-      const removed = await context.kube.remove(object, { uid: String(uid), resourceVersion: String(resourceVersion) });
+      const { namespace, name } = object.metadata;
+      const removed = await context.kube.remove(object);
       if (removed) record(context, { action: 'delete', object: describe(object.kind, namespace, name), fields: [] });
     }),
   );

@@ -1,0 +1,197 @@
+import { isDeepStrictEqual } from 'node:util';
+import { digText, isJsonObject, type Json, type JsonObject } from '../../src/json.ts';
+import { type Access, describe, FIELD_MANAGER, type KubeClient } from '../../src/kube/client.ts';
+import { ApplyConflict, type FieldConflict } from '../../src/kube/errors.ts';
+import type { KubeObject } from '../../src/kube/object.ts';
+import { resourceOf } from '../../src/kube/resources.ts';
+import { Problem } from '../../src/problem.ts';
+
+export interface FakeKube extends KubeClient {
+  /** Every write but dry runs: "apply ConfigMap demo/a". */
+  writes: string[];
+  /** Puts an object there, or replaces it, as somebody else would; the defaults of metadata come from the fake. */
+  put(object: KubeObject): KubeObject;
+  /** What is stored, for looking at it; fails the test when there is nothing. */
+  stored(kind: string, name: string, namespace?: string): KubeObject;
+  all(kind: string): KubeObject[];
+  take(kind: string, name: string, namespace?: string): void;
+  /** Fields that others hold, by "ConfigMap demo/a". */
+  conflicts: Map<string, FieldConflict[]>;
+  /** Called after each stored write, as controllers are. */
+  controllers: ((written: KubeObject) => void)[];
+  /** Answers of pods, by "a-0/varz". */
+  podAnswers: Map<string, JsonObject>;
+  podLogs: Map<string, string>;
+  denies: (access: Access) => boolean;
+  serving: { certManager: boolean; version: string };
+}
+
+/**
+ * An API server in memory, as far as the action looks: server-side apply with one applier, resourceVersions,
+ * generations, label selectors. Objects can only be created in namespaces that exist.
+ */
+export function fakeKube(journal: string[] = []): FakeKube {
+  const objects = new Map<string, KubeObject>();
+  const applied = new Map<string, KubeObject>();
+  let counter = 0;
+
+  function save(key: string, object: KubeObject): KubeObject {
+    const live = objects.get(key);
+    const kept = live?.metadata;
+    const metadata = {
+      ...object.metadata,
+      uid: kept?.uid ?? `uid-${++counter}`,
+      resourceVersion: kept?.resourceVersion ?? '',
+      generation: Number(kept?.generation ?? 1),
+    };
+    const next: KubeObject = { ...object, metadata };
+    if (live !== undefined && isDeepStrictEqual(next, live)) return structuredClone(live);
+    if (live !== undefined && !isDeepStrictEqual(next.spec, live.spec)) metadata.generation += 1;
+    metadata.resourceVersion = String(++counter);
+    objects.set(key, structuredClone(next));
+    return structuredClone(next);
+  }
+
+  function write(verb: string, object: KubeObject, result: KubeObject): KubeObject {
+    fake.writes.push(`${verb} ${keyOf(object)}`);
+    journal.push(`${verb} ${keyOf(object)}`);
+    for (const controller of fake.controllers) controller(result);
+    return result;
+  }
+
+  function requireNamespace({ kind, metadata: { namespace } }: KubeObject): void {
+    if (namespace === undefined || objects.has(`Namespace ${namespace}`)) return;
+    const tried = `Writing ${kind}`;
+    throw new Problem({ kind: 'target', tried, reason: `namespaces "${namespace}" not found.`, next: '' });
+  }
+
+  const fake: FakeKube = {
+    writes: [],
+    conflicts: new Map(),
+    controllers: [],
+    podAnswers: new Map(),
+    podLogs: new Map(),
+    denies: () => false,
+    serving: { certManager: true, version: 'v1.34.4' },
+
+    put: (object) => save(keyOf(object), object),
+    stored(kind, name, namespace = 'demo') {
+      const object = objects.get(describe(kind, namespace, name)) ?? objects.get(describe(kind, undefined, name));
+      if (object === undefined) throw new Error(`${kind} ${name} is not stored`);
+      return structuredClone(object);
+    },
+    all: (kind) => structuredClone([...objects.values()].filter((object) => object.kind === kind)),
+    take(kind, name, namespace = 'demo') {
+      objects.delete(describe(kind, namespace, name));
+      applied.delete(describe(kind, namespace, name));
+    },
+
+    async get(kind, namespace, name) {
+      return structuredClone(objects.get(describe(kind, namespace, name)) ?? null);
+    },
+    async list(kind, namespace, { labels, fields } = {}) {
+      return fake
+        .all(kind)
+        .filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace)
+        .filter((object) => selects(labels, (key) => object.metadata.labels?.[key]))
+        .filter((object) => selects(fields, (key) => digText(object, ...key.split('.'))));
+    },
+    async apply(object, options = { dryRun: false }) {
+      const key = keyOf(object);
+      const conflicts = fake.conflicts.get(key);
+      if (conflicts !== undefined) throw new ApplyConflict(object, conflicts);
+      requireNamespace(object);
+      const live = objects.get(key);
+      const before = applied.get(key);
+      const rest = live === undefined || before === undefined ? live : without(live, before);
+      const own = { manager: FIELD_MANAGER, operation: 'Apply', fieldsV1: fieldsOf(object) };
+      const merged = merge(rest ?? {}, object);
+      const { metadata } = object;
+      const next = {
+        ...object,
+        ...merged,
+        metadata: { ...metadata, ...asObject(merged.metadata), managedFields: [own] },
+      };
+      if (options.dryRun) return structuredClone({ ...next, metadata: { ...next.metadata, uid: live?.metadata.uid } });
+      applied.set(key, structuredClone(object));
+      return write('apply', object, save(key, next));
+    },
+    async create(object) {
+      if (objects.has(keyOf(object))) return null;
+      requireNamespace(object);
+      return write('create', object, save(keyOf(object), object));
+    },
+    async replace(object) {
+      const live = objects.get(keyOf(object));
+      if (live === undefined || live.metadata.resourceVersion !== object.metadata.resourceVersion) return null;
+      return write('replace', object, save(keyOf(object), object));
+    },
+    async patch(kind, namespace, name, patch) {
+      const live = objects.get(describe(kind, namespace, name));
+      if (live === undefined) return null;
+      return write('patch', live, save(keyOf(live), { ...live, ...merge(live, patch) }));
+    },
+    async remove(object) {
+      const live = objects.get(keyOf(object));
+      if (live === undefined || live.metadata.uid !== object.metadata.uid) return false;
+      fake.take(object.kind, object.metadata.name, object.metadata.namespace);
+      write('delete', object, object);
+      return true;
+    },
+    isAllowed: async (access) => !fake.denies(access),
+    serves: async (groupVersion) => groupVersion !== 'cert-manager.io/v1' || fake.serving.certManager,
+    serverVersion: async () => fake.serving.version,
+    getFromPod: async (_namespace, pod, _port, path) => fake.podAnswers.get(`${pod}${path}`) ?? null,
+    podLog: async (_namespace, pod, container, { previous }) =>
+      fake.podLogs.get(`${pod}/${container}${previous ? '/previous' : ''}`) ?? '',
+  };
+  return fake;
+}
+
+function keyOf(object: KubeObject): string {
+  const { namespace, name } = object.metadata;
+  return describe(object.kind, resourceOf(object).namespaced ? namespace : undefined, name);
+}
+
+/** "a=b,c": equality and existence. */
+function selects(selector: string | undefined, value: (key: string) => string | undefined): boolean {
+  return (selector ?? '')
+    .split(',')
+    .filter((term) => term !== '')
+    .every((term) => {
+      const [key = '', wanted] = term.split('=');
+      return wanted === undefined ? value(key) !== undefined : value(key) === wanted;
+    });
+}
+
+/** Lists are replaced whole. */
+function merge(base: JsonObject, over: JsonObject): JsonObject {
+  const entries = Object.entries(over).map(([key, value]): [string, Json | undefined] => {
+    const below = base[key];
+    return [key, isJsonObject(value) && isJsonObject(below) ? merge(below, value) : value];
+  });
+  return { ...base, ...Object.fromEntries(entries) };
+}
+
+/** `live` without the fields that the last apply set: what the new one leaves out is to go. */
+function without(live: JsonObject, before: JsonObject): JsonObject {
+  const entries = Object.entries(live).flatMap(([key, value]): [string, Json | undefined][] => {
+    const set = before[key];
+    if (set === undefined) return [[key, value]];
+    return isJsonObject(value) && isJsonObject(set) ? [[key, without(value, set)]] : [];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** The shape of fieldsV1. */
+function fieldsOf(value: JsonObject): JsonObject {
+  const entries = Object.entries(value).map(([key, below]): [string, Json] => [
+    `f:${key}`,
+    isJsonObject(below) ? fieldsOf(below) : {},
+  ]);
+  return Object.fromEntries(entries);
+}
+
+function asObject(value: Json | undefined): JsonObject {
+  return isJsonObject(value) ? value : {};
+}
