@@ -358,6 +358,7 @@ function otherWriteCases(namespace: string): ContractCase[] {
         kubernetes('PUT', `${leases}/lock${query}`, ([created]) => lease('two', versionOf(created))),
         kubernetes('PUT', `${leases}/lock${query}`, ([created]) => lease('three', versionOf(created))),
         kubernetes('PATCH', `${leases}/lock${query}`, { spec: { holderIdentity: null } }, MERGE),
+        kubernetes('PATCH', `${leases}/lock${query}`, { spec: { holderIdentity: '' } }, MERGE),
         kubernetes('DELETE', `${leases}/lock`, remove({ uid: '00000000-0000-4000-8000-000000000000' })),
         kubernetes('DELETE', `${leases}/lock`, remove({ resourceVersion: '1' })),
         kubernetes('DELETE', `${leases}/lock`, (answers) => remove({ uid: digText(answers[0], 'metadata', 'uid') })),

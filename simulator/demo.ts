@@ -3,8 +3,8 @@
  * nothing, the same again, and with one input changed.
  */
 import { runMain, runPost, type Values } from '../e2e/action.ts';
+import { isWrite } from './http.ts';
 import { type Simulator, startSimulator } from './simulator.ts';
-import { writesIn } from './writes.ts';
 
 const DEMO_INPUTS = { namespace: 'demo', name: 'demo', create_namespace: 'true' };
 
@@ -35,7 +35,7 @@ async function show(simulator: Simulator, title: string, inputs: Values): Promis
   section('Outputs', outputs.join('\n'));
   section('Job summary', main.summary);
   section('Post step', post.log);
-  const writes = writesIn(requests).length;
+  const writes = requests.filter(isWrite).length;
   console.log(
     `${requests.length} requests, ${writes} of them writes, ${main.seconds.toFixed(1)} s, exit code ${main.exitCode}`,
   );

@@ -178,6 +178,7 @@ const QUANTITY_MAPS = new Set(['limits', 'requests', 'capacity']);
 const QUANTITIES = new Set(['sizeLimit']);
 /** Fields without `omitempty`, or pointers: their empty value is kept. */
 const KEPT_EMPTY = new Set([
+  'holderIdentity',
   'emptyDir',
   'podSelector',
   'namespaceSelector',
