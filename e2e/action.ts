@@ -18,6 +18,8 @@ export interface Ending {
   exitCode: number | null;
   /** What the runner shows: without debug lines and the commands that tell it what to mask. */
   log: string;
+  /** All it printed, with the commands to the runner. */
+  printed: string;
   /** The texts of its error annotations. */
   errors: string[];
   outputs: Values;
@@ -92,7 +94,7 @@ function start(program: string, inputs: Values, environment: Values): Step {
         summary: content('summary'),
       };
       rmSync(directory, { recursive: true });
-      resolve({ exitCode, log: visible(printed), errors: errorsIn(printed), ...ending, seconds });
+      resolve({ exitCode, log: visible(printed), printed, errors: errorsIn(printed), ...ending, seconds });
     });
   });
   return { process: child, printed: () => visible(printed), ended };

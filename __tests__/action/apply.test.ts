@@ -11,7 +11,7 @@ beforeAll(async () => {
   firstWrites = await world.writesDuring(async () => {
     first = await world.apply({ create_namespace: 'true' });
   });
-}, 60_000);
+});
 
 afterAll(() => world.close());
 

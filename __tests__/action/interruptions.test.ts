@@ -21,21 +21,17 @@ test.each([
   '/serviceaccounts/issuer-nats',
   '/certificates/nats-admin-creds',
   '/statefulsets/nats',
-])(
-  'a run that is killed at its write to %s is completed by the next',
-  async (part) => {
-    world.faults.add({ effect: 'hang', matches: writesTo(part) });
-    const step = startMain(world.inputs);
-    await requestTo(part);
-    step.process.kill('SIGKILL');
-    await step.ended;
-    world.faults.clear();
-    await world.kube('DELETE', LEASE);
-    expect((await world.apply()).errors).toEqual([]);
-    expect(await world.writesDuring(() => world.apply())).toEqual([]);
-  },
-  30_000,
-);
+])('a run that is killed at its write to %s is completed by the next', async (part) => {
+  world.faults.add({ effect: 'hang', matches: writesTo(part) });
+  const step = startMain(world.inputs);
+  await requestTo(part);
+  step.process.kill('SIGKILL');
+  await step.ended;
+  world.faults.clear();
+  await world.kube('DELETE', LEASE);
+  expect((await world.apply()).errors).toEqual([]);
+  expect(await world.writesDuring(() => world.apply())).toEqual([]);
+});
 
 test('the lock of a killed run is taken over once it was not renewed for 30 s', async () => {
   world.faults.add({ effect: 'hang', matches: writesTo('/statefulsets/nats') });
@@ -47,7 +43,7 @@ test('the lock of a killed run is taken over once it was not renewed for 30 s', 
   expect(next.errors).toEqual([]);
   expect(next.log).toMatch(/Waiting for another run that works on nats: .*\/actions\/runs\/4711/);
   expect(next.log).toContain('stopped renewing');
-}, 90_000);
+});
 
 test('a cancelled run ends within seconds, gives the lock back and says what stays', async () => {
   world.behaviour.unschedulable = true;
@@ -68,18 +64,14 @@ test.each([
   { name: '503', fault: { effect: 'answer', status: 503 } },
   { name: 'a connection reset before the server acted', fault: { effect: 'reset-before' } },
   { name: 'a connection reset after the server acted', fault: { effect: 'reset-after' } },
-] as const)(
-  'a write that meets $name is sent again',
-  async ({ fault }) => {
-    for (const part of ['/v1/sys/policies/acl/', '/issuers/nats-admin-nats', '/statefulsets/nats', '/leases']) {
-      world.faults.add({ ...fault, matches: writesTo(part) });
-    }
-    const ending = await world.apply();
-    expect(ending.errors).toEqual([]);
-    expect(await world.writesDuring(() => world.apply())).toEqual([]);
-  },
-  30_000,
-);
+] as const)('a write that meets $name is sent again', async ({ fault }) => {
+  for (const part of ['/v1/sys/policies/acl/', '/issuers/nats-admin-nats', '/statefulsets/nats', '/leases']) {
+    world.faults.add({ ...fault, matches: writesTo(part) });
+  }
+  const ending = await world.apply();
+  expect(ending.errors).toEqual([]);
+  expect(await world.writesDuring(() => world.apply())).toEqual([]);
+});
 
 test('a refused certificate ends the run with the refusal; the next run asks again at once', async () => {
   world.behaviour.refusedCertificates.set('nats-admin-creds', 'role does not allow this name');
@@ -91,7 +83,7 @@ test('a refused certificate ends the run with the refusal; the next run asks aga
   const next = await world.apply();
   expect(next.errors).toEqual([]);
   expect(next.log).toContain('Asked cert-manager to request Certificate nats-admin-creds again');
-}, 60_000);
+});
 
 test('an image that does not exist ends the run early, with the pod and the inputs to look at', async () => {
   world.behaviour.missingImages.add('registry.example/nats:typo');
@@ -99,13 +91,13 @@ test('an image that does not exist ends the run early, with the pod and the inpu
   expect(stuck.exitCode).toBe(1);
   expect(stuck.errors[0]).toMatch(/pod demo\/nats-\d, container nats: .*ImagePull.*nats_image/);
   expect(stuck.seconds).toBeLessThan(60);
-}, 90_000);
+});
 
 test('pods that fit on no node are told while waiting, and at the end of timeout', async () => {
   world.behaviour.unschedulable = true;
   const stuck = await world.apply({ timeout: '30' });
   expect(stuck.errors[0]).toMatch(/0 of 3 pods Ready; nats-0: not scheduled: 0\/\d nodes are available/);
-}, 60_000);
+});
 
 test('without wait the run ends when all is written', async () => {
   world.behaviour.unschedulable = true;
@@ -122,7 +114,7 @@ test('two runs at once on one cluster take turns', async () => {
     .map(({ body }) => JSON.parse(JSON.stringify(body)).spec.holderIdentity)
     .filter((holder, index, all) => holder !== all[index - 1]);
   expect(holders).toEqual([expect.any(String), '', expect.any(String), '']);
-}, 60_000);
+});
 
 /** Resolves when the action has sent a write there. */
 async function requestTo(part: string): Promise<void> {
