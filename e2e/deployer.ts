@@ -5,8 +5,11 @@ import type { Provider } from './github-oidc.ts';
 const policy = 'e2e-deployer';
 const jwtPath = 'e2e-jwt';
 
+/** Where every run of a test goes, and the end of its patience: seconds. */
+const target: Values = { kubeconfig, timeout: '150' };
+
 /** Inputs of a job that may do everything; the rest are the defaults of action.yml. */
-export const asRoot = (): Values => ({ kubeconfig, vault_auth_method: 'token', vault_token: vaultToken() });
+export const asRoot = (): Values => ({ ...target, vault_auth_method: 'token', vault_token: vaultToken() });
 
 /** Writes the least policy that the action needs for the clusters of those namespaces: what its documentation tells. */
 export async function allowDeployments(namespaces: string[]): Promise<void> {
@@ -24,7 +27,10 @@ export async function allowDeployments(namespaces: string[]): Promise<void> {
 export async function trustJobs({ publicKey, claims }: Provider): Promise<Values> {
   await vault().call('DELETE', `sys/auth/${jwtPath}`);
   await vault().call('POST', `sys/auth/${jwtPath}`, { type: 'jwt' });
-  await vault().call('POST', `auth/${jwtPath}/config`, { jwt_validation_pubkeys: [publicKey], bound_issuer: claims.iss });
+  await vault().call('POST', `auth/${jwtPath}/config`, {
+    jwt_validation_pubkeys: [publicKey],
+    bound_issuer: claims.iss,
+  });
   await vault().call('POST', `auth/${jwtPath}/role/deployer`, {
     role_type: 'jwt',
     user_claim: 'repository',
@@ -34,7 +40,7 @@ export async function trustJobs({ publicKey, claims }: Provider): Promise<Values
     token_ttl: 900,
   });
   return {
-    kubeconfig,
+    ...target,
     vault_auth_method: 'jwt',
     vault_auth_path: jwtPath,
     vault_role: 'deployer',

@@ -33,7 +33,10 @@ export async function startProvider(): Promise<Provider> {
     }
     const audience = new URL(request.url ?? '', issuer).searchParams.get('audience') ?? 'https://github.com/acme';
     const now = Math.floor(Date.now() / 1000);
-    const signed = [{ alg: 'RS256', typ: 'JWT' }, { ...claims, aud: audience, iat: now, nbf: now, exp: now + 300 }]
+    const signed = [
+      { alg: 'RS256', typ: 'JWT' },
+      { ...claims, aud: audience, iat: now, nbf: now, exp: now + 300 },
+    ]
       .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
       .join('.');
     const signature = sign('sha256', Buffer.from(signed), privateKey).toString('base64url');

@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { digText } from '../src/json.ts';
+import { runMain, startMain, type Values } from './action.ts';
+import { auditWrites, hasAuditLog, kube } from './cluster.ts';
+import { asRoot } from './deployer.ts';
+import { emptyNamespace, leaveNamespace } from './namespace.ts';
+import { connectAs } from './nats.ts';
+import { type Pod, podsOf, reportOf } from './observe.ts';
+
+const namespace = 'e2e-change';
+const stream = 'EVENTS';
+
+let inputs: Values;
+let outputs: Values;
+let admin: NatsConnection;
+let streams: JetStreamManager;
+
+beforeAll(async () => {
+  await emptyNamespace(namespace);
+  inputs = { ...asRoot(), namespace, nats_version: '2.14.6' };
+  const ending = await runMain(inputs);
+  expect(ending.errors).toEqual([]);
+  outputs = ending.outputs;
+  admin = await connectAs('admin', outputs);
+  streams = await jetstreamManager(admin);
+  await streams.streams.add({ name: stream, subjects: ['events'], num_replicas: 3 });
+});
+
+afterAll(async () => {
+  await admin?.close();
+  await leaveNamespace(namespace);
+  kube.close();
+});
+
+it('takes a changed log_level to the running servers by a reload', async () => {
+  const before = await servers();
+  const since = new Date();
+  inputs = { ...inputs, log_level: 'debug' };
+  const ending = await runMain(inputs);
+  expect(ending).toMatchObject({ exitCode: 0, errors: [], outputs: { changed: 'true' } });
+  const after = await servers();
+  expect(after.map(({ uid, started }) => [uid, started])).toEqual(before.map(({ uid, started }) => [uid, started]));
+  const written = hasAuditLog() ? await timeOfWrite(since) : since;
+  const delays = after.map(({ loaded }) => (loaded.getTime() - written.getTime()) / 1000);
+  console.log(`from the write to each server's reload: ${delays.map((delay) => delay.toFixed(1)).join(', ')} s`);
+  const log = await kube.send({
+    method: 'GET',
+    path: `/api/v1/namespaces/${namespace}/pods/${after[0]?.name}/log?container=nats&tailLines=500`,
+  });
+  expect(log.body).toContain('[DBG]');
+  // By itself a kubelet looks once in that time, a pod after another.
+  const bound = (await kubeletSyncSeconds(after[0]?.node ?? '')) / 3;
+  for (const delay of delays) {
+    expect(delay).toBeGreaterThan(0);
+    expect(delay).toBeLessThan(bound);
+  }
+});
+
+it('rolls one pod at a time for a setting that needs a restart, and loses no acknowledged message', async () => {
+  const before = await podsOf(outputs);
+  const publisher = startPublisher();
+  inputs = { ...inputs, fsync_interval_seconds: '30' };
+  const step = startMain(inputs);
+  const samples = await sampleUntil(step.ended);
+  const ending = await step.ended;
+  const acknowledged = await publisher.stop();
+
+  expect(ending).toMatchObject({ exitCode: 0, errors: [], outputs: { changed: 'true' } });
+  const away = samples.map((pods) => 3 - pods.filter(({ ready }) => ready).length);
+  expect(Math.max(...away)).toBe(1);
+  const uids = (pods: Pod[]): Set<string> => new Set(pods.map(({ uid }) => uid));
+  const after = await podsOf(outputs);
+  expect(after.filter(({ uid }) => uids(before).has(uid))).toEqual([]);
+  expect(orderOfReplacement(samples, before)).toHaveLength(3);
+
+  const stored = await storedIds();
+  const lost = [...acknowledged].filter((id) => !stored.has(id));
+  console.log(
+    `rolling restart: ${ending.seconds.toFixed(1)} s, ${acknowledged.size} messages acknowledged, ` +
+      `${lost.length} lost, longest gap ${publisher.longestGap()} ms`,
+  );
+  expect(acknowledged.size).toBeGreaterThan(100);
+  expect(lost).toEqual([]);
+});
+
+interface Server extends Pod {
+  started: string;
+  loaded: Date;
+}
+
+async function servers(): Promise<Server[]> {
+  const pods = await podsOf(outputs);
+  return Promise.all(
+    pods.map(async (pod) => {
+      const varz = await reportOf(namespace, pod.name, '/varz');
+      return { ...pod, started: digText(varz, 'start'), loaded: new Date(digText(varz, 'config_load_time')) };
+    }),
+  );
+}
+
+/** When the API server received the ConfigMap. */
+async function timeOfWrite(since: Date): Promise<Date> {
+  const writes = await auditWrites(since, { userAgent: 'kube-nats-action/' });
+  const written = writes.find(({ uri }) => uri.includes(`/configmaps/${outputs.name}?`));
+  if (written === undefined) throw new Error('the run did not write the ConfigMap');
+  return written.time;
+}
+
+async function kubeletSyncSeconds(node: string): Promise<number> {
+  const { kubeletconfig } = await kube.get(`/api/v1/nodes/${node}/proxy/configz`);
+  const [, minutes = '0', seconds = '0'] =
+    /^(?:(\d+)m)?(?:(\d+)s)?$/.exec(digText(kubeletconfig, 'syncFrequency')) ?? [];
+  return Number(minutes) * 60 + Number(seconds);
+}
+
+/** Publishes one message after another until stopped; a failed one is sent again under its id. */
+function startPublisher(): { stop(): Promise<Set<string>>; longestGap(): number } {
+  const client = jetstream(admin);
+  const acknowledged = new Set<string>();
+  let stopped = false;
+  let last = performance.now();
+  let longest = 0;
+  const publishing = (async () => {
+    for (let number = 1; !stopped; number++) {
+      const id = `event-${number}`;
+      while (!stopped && !(await isAcknowledged(id))) {
+        // Sent again at once: the request's own timeout paces it.
+      }
+    }
+  })();
+  async function isAcknowledged(id: string): Promise<boolean> {
+    try {
+      await client.publish('events', id, { msgID: id, timeout: 2_000 });
+    } catch {
+      return false;
+    }
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+    acknowledged.add(id);
+    return true;
+  }
+  return {
+    async stop() {
+      stopped = true;
+      await publishing;
+      return acknowledged;
+    },
+    longestGap: () => Math.round(longest),
+  };
+}
+
+/** Looks at the pods again and again while the run works. */
+async function sampleUntil(ended: Promise<unknown>): Promise<Pod[][]> {
+  const samples: Pod[][] = [];
+  let running = true;
+  const end = ended.finally(() => {
+    running = false;
+  });
+  while (running) samples.push(await podsOf(outputs));
+  await end;
+  return samples;
+}
+
+/** The pods in the order in which their successors were first seen Ready. */
+function orderOfReplacement(samples: Pod[][], before: Pod[]): string[] {
+  const old = new Set(before.map(({ uid }) => uid));
+  const back = samples.flat().filter(({ uid, ready }) => ready && !old.has(uid));
+  return [...new Set(back.map(({ name }) => name))];
+}
+
+async function storedIds(): Promise<Set<string>> {
+  const consumer = await jetstream(admin).consumers.get(stream);
+  const { state } = await streams.streams.info(stream);
+  const ids = new Set<string>();
+  for await (const message of await consumer.consume()) {
+    ids.add(message.string());
+    if (message.seq >= state.last_seq) break;
+  }
+  return ids;
+}
