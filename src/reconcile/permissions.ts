@@ -21,7 +21,7 @@ const NEEDED: { kinds: Kind[]; subresource?: string; verbs: string[] }[] = [
   { kinds: ['Lease'], verbs: ['get', 'create', 'update'] },
   { kinds: ['Secret'], verbs: ['get'] },
   { kinds: ['PersistentVolumeClaim', 'Event'], verbs: ['list'] },
-  { kinds: ['Pod'], verbs: ['list', 'patch'] },
+  { kinds: ['Pod'], verbs: ['list', 'patch', 'delete'] },
   { kinds: ['Pod'], subresource: 'proxy', verbs: ['get'] },
   { kinds: ['Pod'], subresource: 'log', verbs: ['get'] },
   { kinds: ['Certificate'], subresource: 'status', verbs: ['patch'] },

@@ -5,6 +5,7 @@ import type { KubeObject } from '../kube/object.ts';
 import { PORTS } from '../nats/layout.ts';
 import type { RunContext } from './context.ts';
 import { explain, troublesOf } from './diagnosis.ts';
+import { replaceStuckPods, revisionOf } from './stuck-pods.ts';
 import { type Progress, until } from './until.ts';
 
 /** Touched on a pod so that its kubelet looks at the ConfigMap at once. */
@@ -31,7 +32,8 @@ export async function waitForRollout(context: RunContext): Promise<void> {
       const progress = rolloutProgress(statefulSet);
       if (progress.done) return progress;
       const revision = digText(statefulSet?.status, 'updateRevision');
-      const current = pods.filter((pod) => pod.metadata.labels?.['controller-revision-hash'] === revision);
+      if (statefulSet !== null) await replaceStuckPods(context, statefulSet, pods);
+      const current = pods.filter((pod) => revisionOf(pod) === revision);
       const [trouble] = troublesOf(current);
       if (trouble === undefined) return progress;
       hopelessSince = trouble.hopeless ? (hopelessSince ?? clock.now()) : undefined;

@@ -1,0 +1,94 @@
+import { describe, expect, test } from '@jest/globals';
+import type { KubeObject } from '../../src/kube/object.ts';
+import {
+  applySetId,
+  asMembers,
+  clustersIn,
+  groupKindsOf,
+  inventoryId,
+  isCurrent,
+  recordedKinds,
+  renderInventory,
+} from '../../src/reconcile/inventory.ts';
+import { fakeKube } from '../fakes/kube.ts';
+
+const DEPLOYMENT = { actionVersion: '1.2.3', repository: 'org/repo', commit: 'abc', runUrl: 'https://ci.example/1' };
+const LABELS = { 'app.kubernetes.io/managed-by': 'kube-nats-action' };
+
+function inventory(kinds: string[], name = 'nats-a'): KubeObject {
+  return renderInventory('demo', name, LABELS, kinds, DEPLOYMENT);
+}
+
+function object(kind: string, apiVersion: string): KubeObject {
+  return { apiVersion, kind, metadata: { name: 'x', namespace: 'demo', labels: { a: 'b' } } };
+}
+
+test("the id is that of KEP-3659's own example", () => {
+  expect(applySetId({ name: 'my-set', namespace: 'test', kind: 'Secret', group: '' })).toBe(
+    'applyset-0eFHV8ySqp7XoShsGvyWFQD3s96yqwHmzc4e0HR1dsY-v1',
+  );
+});
+
+test('an inventory names its id, its tool, the kinds and who deployed', () => {
+  expect(inventory(['ConfigMap', 'StatefulSet.apps'])).toEqual({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: 'nats-a-inventory',
+      namespace: 'demo',
+      labels: { ...LABELS, 'applyset.kubernetes.io/id': inventoryId('demo', 'nats-a') },
+      annotations: {
+        'applyset.kubernetes.io/tooling': 'kube-nats-action/v1.2.3',
+        'applyset.kubernetes.io/contains-group-kinds': 'ConfigMap,StatefulSet.apps',
+        'applyset.kubernetes.io/additional-namespaces': '',
+      },
+    },
+    data: { repository: 'org/repo', commit: 'abc', 'run-url': 'https://ci.example/1', 'action-version': '1.2.3' },
+  });
+});
+
+test('members carry the id beside their own labels', () => {
+  const [member] = asMembers([object('ConfigMap', 'v1')], 'demo', 'nats-a');
+  expect(member?.metadata.labels).toEqual({ a: 'b', 'applyset.kubernetes.io/part-of': inventoryId('demo', 'nats-a') });
+});
+
+describe('the kinds', () => {
+  test('are written sorted, with their group, each once', () => {
+    const objects = [object('StatefulSet', 'apps/v1'), object('Service', 'v1'), object('Service', 'v1')];
+    expect(groupKindsOf(objects)).toEqual(['Service', 'StatefulSet.apps']);
+  });
+
+  test('are read back, but for those that are unknown and those that are never pruned', () => {
+    const kinds = ['Certificate.cert-manager.io', 'Gateway.x.io', 'Namespace', 'PersistentVolumeClaim', 'Service'];
+    expect(recordedKinds(inventory(kinds))).toEqual(['Service', 'Certificate']);
+  });
+
+  test.each([
+    ['no inventory', null],
+    ['an empty one', inventory([])],
+    ['one without annotations', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'nats-a-inventory' } }],
+  ])('of %s are none', (_, found) => {
+    expect(recordedKinds(found)).toEqual([]);
+  });
+
+  test('tell whether the inventory has to be written', () => {
+    expect(isCurrent(inventory(['A', 'B']), ['A', 'B'])).toBe(true);
+    expect(isCurrent(inventory(['A', 'B']), ['A'])).toBe(false);
+    expect(isCurrent(null, [])).toBe(false);
+  });
+});
+
+test('the clusters of a namespace are found by their inventories alone', async () => {
+  const kube = fakeKube();
+  kube.put(inventory(['A'], 'nats-a'));
+  kube.put(inventory(['A'], 'other'));
+  kube.put({ ...inventory(['A'], 'elsewhere'), metadata: { ...inventory([]).metadata, namespace: 'b' } });
+  kube.put({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'x-inventory', namespace: 'demo', labels: LABELS },
+  });
+  const renamed = inventory([]);
+  kube.put({ ...renamed, metadata: { ...renamed.metadata, name: 'a-copy' } });
+  await expect(clustersIn(kube, 'demo')).resolves.toEqual(['nats-a', 'other']);
+});

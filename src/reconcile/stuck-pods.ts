@@ -1,0 +1,40 @@
+import { dig, digObjects, digText } from '../json.ts';
+import { describe } from '../kube/client.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { SERVER_CONTAINER } from '../nats/layout.ts';
+import type { RunContext } from './context.ts';
+
+/**
+ * Deletes the pods of an older revision whose server does not run, such as those that an earlier run left with an image
+ * or a node selection that does not exist. The StatefulSet controller replaces its pods one after another and waits for
+ * each, but the first one never becomes Ready while a majority of the others cannot run:
+ * https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
+ */
+export async function replaceStuckPods(
+  { kube, log, report }: RunContext,
+  statefulSet: KubeObject,
+  pods: KubeObject[],
+): Promise<void> {
+  // Until then its status names the revision before the present one.
+  if (Number(dig(statefulSet.status, 'observedGeneration') ?? 0) < Number(statefulSet.metadata.generation)) return;
+  const revision = digText(statefulSet.status, 'updateRevision');
+  const stuck = pods.filter((pod) => revisionOf(pod) !== revision && isStuck(pod));
+  await Promise.all(
+    stuck.map(async (pod) => {
+      if (!(await kube.remove(pod))) return;
+      const object = describe('Pod', pod.metadata.namespace, pod.metadata.name);
+      report.changes.push({ action: 'delete', object, fields: [] });
+      log.info(`Deleted ${object}: it is of an older revision, and its server does not run`);
+    }),
+  );
+}
+
+/** The revision of the StatefulSet that a pod was made from. */
+export function revisionOf({ metadata }: KubeObject): string {
+  return metadata.labels?.['controller-revision-hash'] ?? '';
+}
+
+function isStuck({ metadata, status }: KubeObject): boolean {
+  const server = digObjects(status, 'containerStatuses').find(({ name }) => name === SERVER_CONTAINER);
+  return metadata.deletionTimestamp === undefined && dig(server, 'state', 'running') === undefined;
+}
