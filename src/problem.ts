@@ -42,7 +42,8 @@ function oneSentence(words: string): string {
   return words
     .replace(/\s+/g, ' ')
     .trim()
-    .replace(/([.!?]) ?\.$/, '$1');
+    .replace(/ \.$/, '.')
+    .replace(/([.!?])\.$/, '$1');
 }
 
 function messageOf({ tried, reason, findings = [], next }: ProblemDetails): string {

@@ -3,7 +3,7 @@ import { digText, isJsonObject, type Json, type JsonObject } from '../../src/jso
 import { type Access, describe, FIELD_MANAGER, type KubeClient } from '../../src/kube/client.ts';
 import { ApplyConflict, type FieldConflict } from '../../src/kube/errors.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
-import { resourceOf } from '../../src/kube/resources.ts';
+import { type Kind, kindOf, resourceOf } from '../../src/kube/resources.ts';
 import { Problem } from '../../src/problem.ts';
 
 export interface FakeKube extends KubeClient {
@@ -12,9 +12,10 @@ export interface FakeKube extends KubeClient {
   /** Puts an object there, or replaces it, as somebody else would; the defaults of metadata come from the fake. */
   put(object: KubeObject): KubeObject;
   /** What is stored, for looking at it; fails the test when there is nothing. */
-  stored(kind: string, name: string, namespace?: string): KubeObject;
-  all(kind: string): KubeObject[];
-  take(kind: string, name: string, namespace?: string): void;
+  stored(kind: Kind, name: string, namespace?: string): KubeObject;
+  all(kind: Kind): KubeObject[];
+  /** Removes it, as somebody else would. */
+  take(kind: Kind, name: string, namespace?: string): void;
   /** Fields that others hold, by "ConfigMap demo/a". */
   conflicts: Map<string, FieldConflict[]>;
   /** Called after each stored write, as controllers are. */
@@ -76,14 +77,15 @@ export function fakeKube(journal: string[] = []): FakeKube {
 
     put: (object) => save(keyOf(object), object),
     stored(kind, name, namespace = 'demo') {
-      const object = objects.get(describe(kind, namespace, name)) ?? objects.get(describe(kind, undefined, name));
+      const object = objects.get(keyOf({ apiVersion: '', kind, metadata: { name, namespace } }));
       if (object === undefined) throw new Error(`${kind} ${name} is not stored`);
       return structuredClone(object);
     },
     all: (kind) => structuredClone([...objects.values()].filter((object) => object.kind === kind)),
     take(kind, name, namespace = 'demo') {
-      objects.delete(describe(kind, namespace, name));
-      applied.delete(describe(kind, namespace, name));
+      const key = keyOf({ apiVersion: '', kind, metadata: { name, namespace } });
+      objects.delete(key);
+      applied.delete(key);
     },
 
     async get(kind, namespace, name) {
@@ -134,7 +136,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
     async remove(object) {
       const live = objects.get(keyOf(object));
       if (live === undefined || live.metadata.uid !== object.metadata.uid) return false;
-      fake.take(object.kind, object.metadata.name, object.metadata.namespace);
+      fake.take(kindOf(object), object.metadata.name, object.metadata.namespace);
       write('delete', object, object);
       return true;
     },

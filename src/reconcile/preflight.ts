@@ -49,7 +49,8 @@ export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAcces
 
 function checkKubernetesVersion(version: string): void {
   const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
-  if (Number(major) > OLDEST_KUBERNETES.major || Number(minor) >= OLDEST_KUBERNETES.minor) return;
+  const isSameMajor = Number(major) === OLDEST_KUBERNETES.major;
+  if (isSameMajor ? Number(minor) >= OLDEST_KUBERNETES.minor : Number(major) > OLDEST_KUBERNETES.major) return;
   throw new Problem({
     kind: 'target',
     tried: 'Checking the version of Kubernetes',

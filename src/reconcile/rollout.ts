@@ -58,8 +58,11 @@ export function rolloutProgress(statefulSet: KubeObject | null): Progress {
       missing: `${count('updatedReplicas')} of ${wanted} pods updated, ${count('readyReplicas')} Ready`,
     };
   }
-  if (count('readyReplicas') < wanted || count('availableReplicas') < wanted) {
+  if (count('readyReplicas') < wanted) {
     return { done: false, missing: `${count('readyReplicas')} of ${wanted} pods Ready` };
+  }
+  if (count('availableReplicas') < wanted) {
+    return { done: false, missing: `${count('availableReplicas')} of ${wanted} pods available` };
   }
   if (digText(status, 'updateRevision') !== digText(status, 'currentRevision')) {
     return { done: false, missing: 'the StatefulSet controller has not finished the update yet' };

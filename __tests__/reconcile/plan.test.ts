@@ -1,0 +1,139 @@
+import { describe, expect, test } from '@jest/globals';
+import type { DesiredState } from '../../src/desired/state.ts';
+import type { KubeObject } from '../../src/kube/object.ts';
+import { asMembers, renderInventory } from '../../src/reconcile/inventory.ts';
+import { isEmpty, makePlan } from '../../src/reconcile/plan.ts';
+import { problemOf } from '../fakes/problem.ts';
+import { desiredVault } from '../vault/desired.ts';
+import { contextWith } from './context.ts';
+
+const DEPLOYMENT = { actionVersion: '1.0.0', repository: '', commit: '', runUrl: '' };
+
+function configMap(name: string, data = { a: '1' }): KubeObject {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'demo', labels: { x: 'y' } }, data };
+}
+
+function service(name: string): KubeObject {
+  return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: 'demo' }, spec: { ports: [{ port: 1 }] } };
+}
+
+function desired(...objects: KubeObject[]): DesiredState {
+  return { objects, vault: desiredVault(), notices: [] };
+}
+
+/** A cluster as an earlier run left it, and the plan for what is wanted now. */
+async function afterRun(...objects: KubeObject[]) {
+  const context = contextWith();
+  for (const object of asMembers(objects, 'demo', 'nats-a')) await context.kube.apply(object);
+  const kinds = [...new Set(objects.map(({ kind }) => kind))].sort();
+  const inventory = renderInventory('demo', 'nats-a', {}, kinds, DEPLOYMENT);
+  const { policy, pkiRoles, authRole } = desiredVault();
+  context.vault.store.set(`sys/policies/acl/${policy.name}`, { policy: policy.rules });
+  for (const { path, parameters } of [...pkiRoles, authRole]) context.vault.store.set(path.join('/'), parameters);
+  context.kube.writes.length = 0;
+  const plan = (...wanted: KubeObject[]) =>
+    makePlan({ ...context, namespaceExists: true }, desired(...wanted), inventory);
+  return { ...context, plan };
+}
+
+describe('a plan', () => {
+  test('for what is already as it should be is empty, and took no write', async () => {
+    const { plan, kube } = await afterRun(configMap('a'), service('b'));
+    const made = await plan(configMap('a'), service('b'));
+    expect(isEmpty(made)).toBe(true);
+    expect(kube.writes).toEqual([]);
+  });
+
+  test('for a namespace that does not exist creates everything without asking it', async () => {
+    const { kube, vault } = contextWith();
+    kube.take('Namespace', 'demo');
+    const sources = { kube, vault, namespace: 'demo', name: 'nats-a', namespaceExists: false };
+    const made = await makePlan(sources, desired(configMap('a')), null);
+    expect(made.objects).toMatchObject([{ action: 'create', object: { metadata: { name: 'a' } }, fields: [] }]);
+    expect(made.vault.map(({ action }) => action)).toEqual(['create', 'create', 'create', 'create']);
+    expect(made.inventory).toEqual({ current: false, during: ['ConfigMap'], after: ['ConfigMap'] });
+  });
+
+  test('names what changes, comes and goes', async () => {
+    const { plan } = await afterRun(configMap('a'), service('old'));
+    const changed = { ...configMap('a'), data: { a: '2', b: '3' } };
+    const made = await plan(changed, configMap('new'));
+    expect(made.objects.map(({ action, object, fields }) => [action, object.metadata.name, fields])).toEqual([
+      [
+        'update',
+        'a',
+        [
+          { path: 'data.a', from: '1', to: '2' },
+          { path: 'data.b', from: undefined, to: '3' },
+        ],
+      ],
+      ['create', 'new', []],
+    ]);
+    expect(made.prune.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual(['Service old']);
+    expect(made.inventory).toEqual({ current: false, during: ['ConfigMap', 'Service'], after: ['ConfigMap'] });
+  });
+
+  test('sees a field that is wanted no more', async () => {
+    const { plan } = await afterRun(configMap('a', { a: '1', b: '2' } as never));
+    expect((await plan(configMap('a'))).objects[0]?.fields).toEqual([{ path: 'data.b', from: '2', to: undefined }]);
+  });
+
+  test('sees what somebody else changed, but not what controllers report or count', async () => {
+    const { plan, kube } = await afterRun(service('a'), service('b'));
+    kube.put({ ...kube.stored('Service', 'a'), spec: { ports: [{ port: 2 }] } });
+    kube.put({ ...kube.stored('Service', 'b'), status: { loadBalancer: {} } });
+    expect((await plan(service('a'), service('b'))).objects.map(({ object }) => object.metadata.name)).toEqual(['a']);
+  });
+
+  test('takes over an object of the right values that nobody applied', async () => {
+    const { plan, kube } = await afterRun(service('a'));
+    const [member] = asMembers([configMap('b')], 'demo', 'nats-a');
+    if (member !== undefined) kube.put(member);
+    const made = await plan(service('a'), configMap('b'));
+    expect(made.objects).toMatchObject([{ action: 'update', fields: [{ path: 'metadata.managedFields' }] }]);
+  });
+
+  test('never prunes a volume claim, even where the inventory names its kind and the claim its label', async () => {
+    const claim: KubeObject = {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: 'data-nats-a-0', namespace: 'demo' },
+    };
+    const { plan, kube } = await afterRun(configMap('a'), claim);
+    expect(kube.stored('PersistentVolumeClaim', 'data-nats-a-0').metadata.labels).toHaveProperty([
+      'applyset.kubernetes.io/part-of',
+    ]);
+    expect((await plan(configMap('a'))).prune).toEqual([]);
+  });
+
+  test("leaves another cluster's objects alone", async () => {
+    const { plan, kube } = await afterRun(configMap('a'));
+    for (const object of asMembers([configMap('b')], 'demo', 'nats-b')) kube.put(object);
+    expect(isEmpty(await plan(configMap('a')))).toBe(true);
+  });
+});
+
+describe('fields that others hold', () => {
+  test('are told all at once: manager, object and field', async () => {
+    const { plan, kube } = await afterRun(configMap('a'), service('b'), service('c'));
+    kube.conflicts.set('ConfigMap demo/a', [{ manager: 'helm', field: '.data.a' }]);
+    kube.conflicts.set('Service demo/b', [
+      { manager: 'kubectl-edit', field: '.spec.ports' },
+      { manager: 'helm', field: '.metadata.labels.x' },
+    ]);
+    const problem = await problemOf(plan(configMap('a'), service('b'), service('c')));
+    expect(problem.details.kind).toBe('conflict');
+    expect(problem.details.findings).toEqual([
+      '"helm" holds .data.a of ConfigMap demo/a',
+      '"kubectl-edit" holds .spec.ports of Service demo/b',
+      '"helm" holds .metadata.labels.x of Service demo/b',
+    ]);
+    expect(problem.message).toContain('nothing was written');
+  });
+
+  test('do not hide another failure', async () => {
+    const { plan, kube } = await afterRun(configMap('a'));
+    kube.apply = () => Promise.reject(new Error('out of order'));
+    await expect(plan(configMap('a'))).rejects.toThrow('out of order');
+  });
+});
