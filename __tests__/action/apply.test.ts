@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Ending } from '../../e2e/action.ts';
+import { digObjects, digText } from '../../src/json.ts';
 import { startWorld, type World } from './world.ts';
 
 let world: World;
@@ -82,7 +83,7 @@ test('without a name the one cluster in the namespace is found', async () => {
 });
 
 test('the inventory is an ApplySet and tells who deployed', async () => {
-  const inventory = await (await world.kube('GET', '/api/v1/namespaces/demo/configmaps/nats-inventory')).json();
+  const inventory = await world.kube('GET', '/api/v1/namespaces/demo/configmaps/nats-inventory');
   expect(inventory).toMatchObject({
     metadata: {
       labels: { 'applyset.kubernetes.io/id': expect.stringMatching(/^applyset-[\w-]{43}-v1$/) },
@@ -127,11 +128,13 @@ test('what is not wanted any more is removed: Issuers of the servers when a Clus
   const switched = await world.apply({ certificate_issuer: 'internal' });
   expect(switched.errors).toEqual([]);
   expect(switched.log).toContain('Deleted Issuer demo/nats-server-nats\n');
-  const issuers = await (await world.kube('GET', '/apis/cert-manager.io/v1/namespaces/demo/issuers')).json();
+  const issuers = await world.kube('GET', '/apis/cert-manager.io/v1/namespaces/demo/issuers');
   expect(JSON.stringify(issuers)).not.toContain('nats-cluster-nats');
 });
 
 async function podUids(): Promise<string[]> {
-  const list = await (await world.kube('GET', '/api/v1/namespaces/demo/pods')).json();
-  return list.items.map((pod: { metadata: { uid: string } }) => pod.metadata.uid).sort();
+  const list = await world.kube('GET', '/api/v1/namespaces/demo/pods');
+  return digObjects(list, 'items')
+    .map((pod) => digText(pod, 'metadata', 'uid'))
+    .sort();
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Ending, Values } from '../../e2e/action.ts';
 import { type Provider, startProvider } from '../../e2e/github-oidc.ts';
+import { digText } from '../../src/json.ts';
 import { startWorld, type World } from './world.ts';
 
 const POLICY = { token_policies: ['root'] };
@@ -128,7 +129,7 @@ async function lookup(token: string | undefined): Promise<number> {
 }
 
 async function read(method: string, where: string, field: string): Promise<string> {
-  return (await (await world.vaultRequest(method, where)).json()).data[field];
+  return digText(await world.vaultRequest(method, where), 'data', field);
 }
 
 function serviceAccountToken(namespace: string, name: string): string {

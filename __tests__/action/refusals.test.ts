@@ -132,7 +132,7 @@ const REFUSALS: Refusal[] = [
         },
         'application/apply-patch+yaml',
       ),
-    says: [/"somebody-else" holds \.spec\.type of Service demo\/nats/, /Nothing was written/],
+    says: [/"somebody-else" holds \.spec\.type of Service demo\/nats/, /nothing was written/],
   },
   {
     name: 'a kubeconfig whose server nobody answers at',

@@ -1,6 +1,8 @@
-import { type Ending, runMain, runPost, type Values } from '../../e2e/action.ts';
+import { type Ending, runMain, runPost, type Step, type Values } from '../../e2e/action.ts';
+import type { RecordedRequest } from '../../simulator/http.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/simulator.ts';
 import { writesIn } from '../../simulator/writes.ts';
+import type { Json } from '../../src/json.ts';
 
 /** One simulated target, and the bundle of dist/ run against it as a runner would. */
 export interface World extends Simulator {
@@ -10,9 +12,11 @@ export interface World extends Simulator {
   post(main: Ending, overrides?: Values): Promise<Ending>;
   /** Runs the work and tells which writes were sent meanwhile: "PATCH /api/v1/...", without their query. */
   writesDuring(work: () => Promise<unknown>): Promise<string[]>;
-  /** A request of an administrator to the simulated API server or Vault. */
-  kube(method: string, path: string, body?: object, contentType?: string): Promise<Response>;
-  vaultRequest(method: string, path: string, body?: object): Promise<Response>;
+  /** Resolves when the step has sent a write there; rejects with its log when it ended without. */
+  requestTo(part: string, step: Step): Promise<void>;
+  /** A request of an administrator to the simulated API server or Vault, and its answer. */
+  kube(method: string, path: string, body?: object, contentType?: string): Promise<Json>;
+  vaultRequest(method: string, path: string, body?: object): Promise<Json>;
 }
 
 export async function startWorld(options: SimulatorOptions = {}): Promise<World> {
@@ -35,17 +39,34 @@ export async function startWorld(options: SimulatorOptions = {}): Promise<World>
       await work();
       return writesIn(simulator.requests.slice(before)).map(({ method, path }) => `${method} ${path.split('?')[0]}`);
     },
+    async requestTo(part, { ended }) {
+      let log: string | undefined;
+      void ended.then((ending) => {
+        log = ending.log;
+      });
+      while (!simulator.requests.some(writesTo(part))) {
+        if (log !== undefined) throw new Error(`The step ended without a write to ${part}:\n${log}`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    },
     kube: (method, path, body, contentType = 'application/json') =>
-      fetch(`${simulator.kubernetesUrl}${path}`, {
-        method,
-        headers: { authorization: 'Bearer simulator-token', 'content-type': contentType },
-        body: body === undefined ? null : JSON.stringify(body),
+      ask(method, `${simulator.kubernetesUrl}${path}`, body, {
+        authorization: 'Bearer simulator-token',
+        'content-type': contentType,
       }),
     vaultRequest: (method, path, body) =>
-      fetch(`${simulator.vaultUrl}/v1/${path}`, {
-        method,
-        headers: { 'x-vault-token': simulator.vaultToken },
-        body: body === undefined ? null : JSON.stringify(body),
-      }),
+      ask(method, `${simulator.vaultUrl}/v1/${path}`, body, { 'x-vault-token': simulator.vaultToken }),
   };
+}
+
+/** Matches the writes whose path contains the part. */
+export function writesTo(part: string): (request: RecordedRequest) => boolean {
+  return ({ method, path }) => method !== 'GET' && !path.includes('dryRun') && path.includes(part);
+}
+
+async function ask(method: string, url: string, body: object | undefined, headers: Values): Promise<Json> {
+  const answer = await fetch(url, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status} ${text}`);
+  return text === '' ? null : JSON.parse(text);
 }
