@@ -97,10 +97,15 @@ function deploymentOf(env: NodeJS.ProcessEnv): Deployment {
   };
 }
 
-/** Outside a runner there is no place for a summary; that is no reason to fail. */
+/** Outside a runner there is no place for a summary, or one that cannot be written; that is no reason to fail. */
 async function writeSummary(markdown: string): Promise<void> {
   if ((process.env.GITHUB_STEP_SUMMARY ?? '') === '') return;
-  await core.summary.addRaw(markdown, true).write();
+  try {
+    await core.summary.addRaw(markdown, true).write();
+  } catch (error) {
+    core.warning(`The job summary could not be written: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
-void main();
+// An exec plugin that was given up must not hold the job: the timer only fires where something is left running.
+void main().finally(() => setTimeout(() => process.exit(), 2_000).unref());

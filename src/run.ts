@@ -54,15 +54,10 @@ export async function run(inputs: Inputs, ports: RunPorts, report: RunReport): P
   announce(intent, context);
   await both(checkMounts(ports.vault, intent.desired.vault), checkCapabilities(ports.vault, intent.desired.vault));
   const plan = await compare(context, target.namespaceExists, intent.desired);
-  if (isEmpty(plan)) {
-    ports.setOutputs({ changed: 'false' });
-    ports.log.info('Nothing to change: no write to Kubernetes or Vault.');
-  } else {
-    ports.setOutputs({ changed: 'true' });
-    await converge(context, ports, target);
-  }
+  ports.setOutputs({ changed: 'false' });
+  if (isEmpty(plan)) ports.log.info('Nothing to change: no write to Kubernetes or Vault.');
+  else await converge(context, ports, target);
   if (inputs.wait) await settle(context);
-  report.completed = true;
 }
 
 async function logIn(inputs: Inputs, { vault, loginPorts, onLogin }: RunPorts): Promise<void> {
@@ -91,6 +86,7 @@ function announce({ adaptations, desired }: Intent, { inputs, log, report }: Run
 async function converge(context: RunContext, ports: RunPorts, target: Target): Promise<void> {
   const { kube, inputs, namespace, name } = context;
   if (!target.namespaceExists) {
+    ports.setOutputs({ changed: 'true' });
     await kube.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
   }
   const lock = { ...context, holder: ports.holder, labels: commonLabels(inputs, name) };
@@ -99,6 +95,7 @@ async function converge(context: RunContext, ports: RunPorts, target: Target): P
       const { desired } = await intend(context, target);
       const plan = await compare(context, true, desired);
       if (isEmpty(plan)) return;
+      ports.setOutputs({ changed: 'true' });
       if (pass > 1)
         context.log.info('The data volumes differ in size from what was asked for: applying what follows from it');
       await writePlan({ ...context, assertHeld }, plan, desired, ports.deployment);

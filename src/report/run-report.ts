@@ -26,9 +26,8 @@ export interface RunReport {
   outputs: Outputs;
   /** JetStream's meta leader; '' before it is verified, and for a single server. */
   leader: string;
-  completed: boolean;
 }
 
 export function emptyReport(): RunReport {
-  return { adaptations: [], notices: [], changes: [], outputs: {}, leader: '', completed: false };
+  return { adaptations: [], notices: [], changes: [], outputs: {}, leader: '' };
 }

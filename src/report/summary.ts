@@ -2,7 +2,7 @@ import { Problem } from '../problem.ts';
 import type { RunReport } from './run-report.ts';
 
 /** GitHub shows up to 1 MiB a step; a change's list of fields is cut long before. */
-const LONGEST_CELL = 300;
+const SHOWN_FIELDS = 8;
 
 /** The job summary of a run, as Markdown: how it ended first, then what a reader looks up. */
 export function renderSummary(report: RunReport, error: unknown): string {
@@ -14,17 +14,17 @@ export function renderSummary(report: RunReport, error: unknown): string {
     table(
       'Adapted to this cluster',
       ['Wanted', 'Used instead'],
-      report.adaptations.map(({ wanted, instead }) => [wanted, instead]),
+      report.adaptations.map(({ wanted, instead }) => [escaped(wanted), escaped(instead)]),
     ),
     table(
       'Notices',
       ['Input', 'What'],
-      report.notices.map(({ input, message }) => [code(input), message]),
+      report.notices.map(({ input, message }) => [code(input), escaped(message)]),
     ),
     table(
       'Changes',
       ['What', 'Object', 'Fields'],
-      report.changes.map(({ action, object, fields }) => [action, code(object), fields.map(code).join(', ')]),
+      report.changes.map(({ action, object, fields }) => [action, code(object), listOf(fields)]),
     ),
     table(
       'Outputs',
@@ -36,17 +36,20 @@ export function renderSummary(report: RunReport, error: unknown): string {
     .join('\n\n');
 }
 
-function outcome({ changes, completed, leader }: RunReport, error: unknown): string {
+function outcome({ changes, leader }: RunReport, error: unknown): string {
   if (error instanceof Problem) {
     const { kind, tried, reason, findings = [], next } = error.details;
     const list = findings.map((finding) => `- ${escaped(finding)}`).join('\n');
-    return [`**Failed** (${kind}). ${escaped(tried)}: ${escaped(reason)}`, list, escaped(next)]
+    return [
+      `**Failed** (${kind}). ${escaped(tried)}: ${escaped(reason)}`,
+      list,
+      next.split('\n').map(escaped).join('\\\n'),
+    ]
       .filter((part) => part !== '')
       .join('\n\n');
   }
   if (error !== null) return '**Failed** by a defect of this action: see the log.';
   const health = leader === '' ? '' : ` The cluster is healthy; JetStream's meta leader is ${code(leader)}.`;
-  if (!completed) return '**Not finished.**';
   return changes.length === 0
     ? `**Nothing to change.**${health}`
     : `**${changes.length} ${changes.length === 1 ? 'change' : 'changes'} made.**${health}`;
@@ -54,20 +57,20 @@ function outcome({ changes, completed, leader }: RunReport, error: unknown): str
 
 function table(title: string, head: string[], rows: string[][]): string {
   if (rows.length === 0) return '';
-  const line = (cells: string[]) =>
-    `| ${cells.map((cell) => cut(cell).replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
+  const line = (cells: string[]) => `| ${cells.map((cell) => cell.replace(/(?<!\\)\|/g, '\\|')).join(' | ')} |`;
   return [`### ${title}`, '', line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-function cut(text: string): string {
-  return text.length > LONGEST_CELL ? `${text.slice(0, LONGEST_CELL)} ...` : text;
+function listOf(fields: string[]): string {
+  const more = fields.length - SHOWN_FIELDS;
+  return fields.slice(0, SHOWN_FIELDS).map(code).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 function code(text: string): string {
-  return `\`${text.replaceAll('`', "'")}\``;
+  return `\`${text.replaceAll('`', "'").replace(/\s+/g, ' ')}\``;
 }
 
 /** What others wrote into an error must not become markup of the summary. */
 function escaped(text: string): string {
-  return text.replace(/[<>]/g, (sign) => (sign === '<' ? '&lt;' : '&gt;'));
+  return text.replace(/\s+/g, ' ').replace(/[\\`*_[\]<>#|~!&]/g, '\\$&');
 }
