@@ -18,7 +18,7 @@ export interface FakeKube extends KubeClient {
   take(kind: Kind, name: string, namespace?: string): void;
   /** Fields that others hold, by "ConfigMap demo/a". */
   conflicts: Map<string, FieldConflict[]>;
-  /** Called after each stored write, as controllers are. */
+  /** Called with what the action stored, as controllers are. */
   controllers: ((written: KubeObject) => void)[];
   /** Answers of pods, by "a-0/varz". */
   podAnswers: Map<string, JsonObject>;
@@ -53,9 +53,13 @@ export function fakeKube(journal: string[] = []): FakeKube {
     return structuredClone(next);
   }
 
-  function write(verb: string, object: KubeObject, result: KubeObject): KubeObject {
+  function record(verb: string, object: KubeObject): void {
     fake.writes.push(`${verb} ${keyOf(object)}`);
     journal.push(`${verb} ${keyOf(object)}`);
+  }
+
+  function write(verb: string, object: KubeObject, result: KubeObject): KubeObject {
+    record(verb, object);
     for (const controller of fake.controllers) controller(result);
     return result;
   }
@@ -137,7 +141,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
       const live = objects.get(keyOf(object));
       if (live === undefined || live.metadata.uid !== object.metadata.uid) return false;
       fake.take(kindOf(object), object.metadata.name, object.metadata.namespace);
-      write('delete', object, object);
+      record('delete', object);
       return true;
     },
     isAllowed: async (access) => !fake.denies(access),

@@ -1,0 +1,311 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Inputs } from '../src/inputs/table.ts';
+import { Problem } from '../src/problem.ts';
+import { emptyReport, type Outputs } from '../src/report/run-report.ts';
+import { type RunPorts, run } from '../src/run.ts';
+import type { VaultLogin } from '../src/vault/login.ts';
+import { fakeClock } from './fakes/clock.ts';
+import { healthyControllers } from './fakes/controllers.ts';
+import { fakeKube } from './fakes/kube.ts';
+import { recordedLog } from './fakes/log.ts';
+import { fakeVaultClient } from './fakes/vault.ts';
+import { inputsWith } from './inputs/inputs-with.ts';
+
+/** A Kubernetes with a default StorageClass, its controllers, and a Vault; no namespace "demo" yet. */
+function world() {
+  const journal: string[] = [];
+  const kube = fakeKube(journal);
+  const vault = fakeVaultClient(journal);
+  vault.authority = healthyControllers(kube).certificate;
+  kube.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kube-system' } });
+  kube.put({
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: 'standard', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
+  });
+
+  /** One run; `ended` is null or what it was rejected with. */
+  async function runOnce(inputs: Partial<Inputs> = {}, ports: Partial<RunPorts> = {}) {
+    const log = recordedLog();
+    const report = emptyReport();
+    const outputs: Outputs = {};
+    const logins: VaultLogin[] = [];
+    const start = journal.length;
+    const real: RunPorts = {
+      kube,
+      vault,
+      vaultAccess: [],
+      loginPorts: { idToken: async () => 'id-token', readFile: async () => '' },
+      onLogin: (login) => logins.push(login),
+      setOutputs: (more) => Object.assign(outputs, more),
+      clock: fakeClock(),
+      log,
+      deployment: { actionVersion: '1.0.0', repository: 'org/repo', commit: 'abc', runUrl: 'https://ci.example/1' },
+      holder: 'this run',
+    };
+    const running = run(
+      inputsWith({ name: 'nats-a', create_namespace: true, ...inputs }),
+      { ...real, ...ports },
+      report,
+    );
+    const ended = await running.then(
+      () => null,
+      (error: unknown) => error,
+    );
+    return { ended, log, report, outputs, logins, writes: journal.slice(start) };
+  }
+  return { kube, vault, runOnce };
+}
+
+/** Where the first write that starts with the text is among them. */
+function at(writes: string[], text: string): number {
+  const index = writes.findIndex((write) => write.startsWith(text));
+  if (index < 0) throw new Error(`${text} was not written: ${writes.join(', ')}`);
+  return index;
+}
+
+describe('the first run', () => {
+  test('writes in an order of which any part can be completed later', async () => {
+    const { runOnce } = world();
+    const { ended, writes } = await runOnce();
+    expect(ended).toBeNull();
+    const order = [
+      'create Namespace demo',
+      'create Lease demo/nats-a',
+      'apply ConfigMap demo/nats-a-inventory',
+      'vault sys/policies/acl/demo-issuer-nats-a',
+      'vault pki/internal/roles/',
+      'vault auth/kubernetes/role/demo-issuer-nats-a',
+      'apply ServiceAccount demo/issuer-nats-a',
+      'apply Issuer demo/',
+      'apply Certificate demo/',
+      'apply PodDisruptionBudget demo/nats-a',
+      'apply StatefulSet demo/nats-a',
+    ];
+    expect(order.toSorted((a, b) => at(writes, a) - at(writes, b))).toEqual(order);
+    expect(writes.slice(0, 4)).toEqual(order.slice(0, 4));
+    expect(writes.at(-1)).toBe('replace Lease demo/nats-a');
+  });
+
+  test('tells what it did, what it adapted and what is needed to connect', async () => {
+    const { runOnce } = world();
+    const { report, outputs, log } = await runOnce();
+    expect(outputs).toEqual({
+      name: 'nats-a',
+      namespace: 'demo',
+      changed: 'true',
+      host: 'nats-a.demo.svc.cluster.local',
+      nats_url: 'tls://nats-a.demo.svc.cluster.local:4222',
+      client_port: '4222',
+      cluster_port: '6222',
+      metrics_port: '8222',
+      superuser_creds_secret: 'nats-a-superuser-creds',
+      admin_creds_secret: 'nats-a-admin-creds',
+      reader_creds_secret: 'nats-a-reader-creds',
+      match_labels: '{"app.kubernetes.io/name":"nats","app.kubernetes.io/instance":"nats-a"}',
+    });
+    expect(report.leader).toBe('nats-a-0');
+    expect(report.adaptations.map(({ instead }) => instead)).toEqual([
+      'the default class standard',
+      "the cluster's default priority",
+    ]);
+    expect(report.changes).toContainEqual({ action: 'create', object: 'StatefulSet demo/nats-a', fields: [] });
+    expect(log.lines).toContain('info Created Vault sys/policies/acl/demo-issuer-nats-a');
+    expect(log.lines.at(-1)).toMatch(/^info Verified: JetStream's meta leader is nats-a-0/);
+  });
+
+  test('hands the Vault token over to be masked and revoked', async () => {
+    const { runOnce, vault } = world();
+    const { logins } = await runOnce();
+    expect(logins).toEqual([{ token: 'hvs.minted', minted: true, revocable: true, ttl: 0 }]);
+    expect(vault.token).toBe('hvs.minted');
+  });
+
+  test('records who deployed', async () => {
+    const { runOnce, kube } = world();
+    await runOnce();
+    expect(kube.stored('ConfigMap', 'nats-a-inventory').data).toMatchObject({
+      'run-url': 'https://ci.example/1',
+      commit: 'abc',
+    });
+  });
+
+  test('that must not wait does not verify either', async () => {
+    const { runOnce, kube } = world();
+    kube.controllers.length = 0;
+    const { ended, report, log } = await runOnce({ wait: false });
+    expect(ended).toBeNull();
+    expect(report.leader).toBe('');
+    expect(log.lines.filter((line) => line.includes('Verified'))).toEqual([]);
+    expect(kube.stored('StatefulSet', 'nats-a').spec).toMatchObject({ replicas: 3 });
+  });
+});
+
+describe('the second run', () => {
+  test('with the same inputs writes nothing at all, and says so', async () => {
+    const { runOnce } = world();
+    await runOnce();
+    const { ended, writes, outputs, log, report } = await runOnce();
+    expect([ended, writes, report.changes]).toEqual([null, [], []]);
+    expect(outputs).toMatchObject({ changed: 'false', name: 'nats-a' });
+    expect(log.lines).toContain('info Nothing to change: no write to Kubernetes or Vault.');
+    expect(report.leader).toBe('nats-a-0');
+  });
+
+  test('finds the cluster by its inventory when the name is left out', async () => {
+    const { runOnce } = world();
+    await runOnce();
+    const { writes, outputs } = await runOnce({ name: null });
+    expect([writes, outputs.name]).toEqual([[], 'nats-a']);
+  });
+
+  test('with another log level changes the configuration alone, and hastens its reload', async () => {
+    const { runOnce } = world();
+    await runOnce();
+    const { ended, writes, report } = await runOnce({ log_level: 'debug' });
+    expect(ended).toBeNull();
+    expect(report.changes).toEqual([{ action: 'update', object: 'ConfigMap demo/nats-a', fields: ['data.nats.conf'] }]);
+    expect(writes).toEqual([
+      'replace Lease demo/nats-a',
+      'apply ConfigMap demo/nats-a-inventory',
+      'apply ConfigMap demo/nats-a',
+      'patch Pod demo/nats-a-0',
+      'patch Pod demo/nats-a-1',
+      'patch Pod demo/nats-a-2',
+      'replace Lease demo/nats-a',
+    ]);
+  });
+
+  test('repairs what somebody changed or deleted', async () => {
+    const { runOnce, kube, vault } = world();
+    await runOnce();
+    kube.take('NetworkPolicy', 'nats-a');
+    vault.store.delete('pki/internal/roles/nats-admin-nats-a');
+    const { report } = await runOnce();
+    expect(report.changes).toEqual([
+      { action: 'create', object: 'Vault pki/internal/roles/nats-admin-nats-a', fields: [] },
+      { action: 'create', object: 'NetworkPolicy demo/nats-a', fields: [] },
+    ]);
+  });
+
+  test('removes what an earlier one made and these inputs do not want, and forgets its kind last', async () => {
+    const { runOnce, kube } = world();
+    await runOnce();
+    const { ended, writes } = await runOnce({ certificate_issuer: 'internal' });
+    expect(ended).toBeNull();
+    expect(writes.filter((write) => write.startsWith('delete'))).toEqual([
+      'delete Issuer demo/nats-server-nats-a',
+      'delete Issuer demo/nats-cluster-nats-a',
+    ]);
+    expect(kube.all('PersistentVolumeClaim')).toHaveLength(3);
+    expect((await runOnce({ certificate_issuer: 'internal' })).writes).toEqual([]);
+  });
+
+  test('writes nothing when another run has done it while this one waited for the lock', async () => {
+    const { runOnce, kube } = world();
+    await runOnce();
+    kube.put({ ...kube.stored('Lease', 'nats-a'), spec: { holderIdentity: 'another run' } });
+    const clock = fakeClock();
+    const waiting = {
+      ...clock,
+      async sleep(milliseconds: number) {
+        kube.put({ ...kube.stored('Lease', 'nats-a'), spec: { holderIdentity: '' } });
+        await runOnce({ log_level: 'debug' });
+        await clock.sleep(milliseconds);
+      },
+    };
+    const { ended, report, outputs, log } = await runOnce({ log_level: 'debug' }, { clock: waiting });
+    expect([ended, report.changes, outputs.changed]).toEqual([null, [], 'false']);
+    expect(log.lines).toContain('info Waiting for another run that works on nats-a: another run');
+  });
+});
+
+describe('a run that fails', () => {
+  test.each([
+    'ConfigMap demo/nats-a-inventory',
+    'ServiceAccount demo/issuer-nats-a',
+    'Issuer demo/nats-admin-nats-a',
+    'Certificate demo/nats-a-server-certs',
+    'StatefulSet demo/nats-a',
+  ])('at %s has told its outputs, gives the lock back and is completed by the next', async (broken) => {
+    const { runOnce, kube } = world();
+    const apply = kube.apply;
+    kube.apply = (object, options) =>
+      `${object.kind} demo/${object.metadata.name}` === broken && options?.dryRun !== true
+        ? Promise.reject(new Problem({ kind: 'connection', tried: 'Applying', reason: 'Gone.', next: '' }))
+        : apply(object, options);
+    const failed = await runOnce();
+    expect(failed.ended).toMatchObject({ details: { reason: 'Gone.' } });
+    expect(failed.outputs).toMatchObject({ name: 'nats-a', changed: 'true', nats_url: expect.any(String) });
+    expect(kube.stored('Lease', 'nats-a').spec).toMatchObject({ holderIdentity: '' });
+
+    kube.apply = apply;
+    expect((await runOnce()).ended).toBeNull();
+    expect((await runOnce()).writes).toEqual([]);
+  });
+
+  test('at an object that somebody took meanwhile names field and manager', async () => {
+    const { runOnce, kube } = world();
+    await runOnce();
+    const apply = kube.apply;
+    kube.apply = (object, options) => {
+      if (object.metadata.name === 'nats-a-inventory') {
+        kube.conflicts.set('ConfigMap demo/nats-a-inventory', [{ manager: 'kubectl', field: '.data.commit' }]);
+      }
+      return apply(object, options);
+    };
+    const { ended } = await runOnce({ log_level: 'debug' });
+    expect(ended).toBeInstanceOf(Problem);
+    expect(ended).toMatchObject({
+      details: { kind: 'conflict', reason: expect.stringContaining('kubectl holds .data.commit') },
+    });
+  });
+
+  test('because the target is unfit still hands over the token of its login', async () => {
+    const { runOnce, kube } = world();
+    kube.serving.certManager = false;
+    const { ended, logins, writes } = await runOnce();
+    expect(ended).toMatchObject({ details: { tried: 'Looking for cert-manager' } });
+    expect([logins.length, writes]).toEqual([1, []]);
+  });
+
+  test('because Vault is sealed wrote nothing', async () => {
+    const { runOnce, vault } = world();
+    vault.sealed = true;
+    const { ended, logins, writes } = await runOnce();
+    expect(ended).toMatchObject({ details: { kind: 'vault', reason: expect.stringContaining('sealed') } });
+    expect([logins, writes]).toEqual([[], []]);
+  });
+
+  test('because another cluster owns the Vault objects wrote nothing, but told its outputs', async () => {
+    const { runOnce, vault } = world();
+    vault.store.set('sys/policies/acl/demo-issuer-nats-a', { policy: '# kube-nats-action owner: x/y/z\n' });
+    const { ended, outputs, writes } = await runOnce();
+    expect(ended).toMatchObject({ details: { kind: 'conflict' } });
+    expect([outputs.name, outputs.changed, writes]).toEqual(['nats-a', undefined, []]);
+  });
+
+  test('because the StorageClass that was asked for does not exist wrote nothing', async () => {
+    const { runOnce } = world();
+    const { ended, writes } = await runOnce({ persistence_storage_class_name: 'fast' });
+    expect(ended).toMatchObject({ details: { tried: 'Looking for StorageClass fast' } });
+    expect(writes).toEqual([]);
+  });
+
+  test('because a certificate was refused asks for a new one in the next', async () => {
+    const { runOnce, kube } = world();
+    const [healthy] = kube.controllers;
+    const refused = { type: 'Issuing', status: 'False', reason: 'Failed', message: 'role unknown' };
+    kube.controllers[0] = (written) => {
+      if (written.metadata.name !== 'nats-a-admin-creds') return healthy?.(written);
+      kube.put({ ...written, status: { conditions: [refused] } });
+    };
+    expect((await runOnce()).ended).toMatchObject({ details: { kind: 'vault', reason: 'role unknown.' } });
+    expect(kube.all('StatefulSet')).toEqual([]);
+
+    if (healthy !== undefined) kube.controllers[0] = healthy;
+    const { ended, log } = await runOnce();
+    expect(ended).toBeNull();
+    expect(log.lines).toContain('info Asked cert-manager to request Certificate nats-a-admin-creds again');
+  });
+});
