@@ -1,6 +1,6 @@
 import type { Inputs } from '../inputs/table.ts';
 import type { JsonObject } from '../json.ts';
-import { CONFIG_FILE, PATHS, PID_FILE, PORTS } from '../nats/layout.ts';
+import { CONFIG_FILE, PATHS, PID_FILE, PORTS, SERVER_CONTAINER } from '../nats/layout.ts';
 import type { MemorySizes } from '../nats/memory.ts';
 import type { Versions } from '../nats/versions.ts';
 import { type Names, secretName } from './names.ts';
@@ -56,7 +56,7 @@ function certificateMounts(inputs: Inputs, names: Names): CertificateMount[] {
 
 function server(inputs: Inputs, versions: Versions, memory: MemorySizes, certificates: CertificateMount[]): JsonObject {
   return {
-    name: 'nats',
+    name: SERVER_CONTAINER,
     image: inputs.nats_image ?? `docker.io/library/nats:${versions.server}-alpine`,
     imagePullPolicy: 'IfNotPresent',
     command: ['nats-server'],

@@ -42,8 +42,12 @@ export interface KubeClient {
     patch: JsonObject,
     subresource?: 'status',
   ): Promise<KubeObject | null>;
-  /** Resolves to false when the object, which its uid tells from a successor of the same name, is gone already. */
-  remove(object: KubeObject): Promise<boolean>;
+  /**
+   * Resolves to false when the object, which its uid tells from a successor of the same name, is gone already.
+   *
+   * @param options gracePeriodSeconds in place of a pod's own
+   */
+  remove(object: KubeObject, options?: { gracePeriodSeconds?: number }): Promise<boolean>;
   isAllowed(access: Access): Promise<boolean>;
   /** Whether the API server serves the group and version: false where the CRDs are not installed. */
   serves(groupVersion: string): Promise<boolean>;
@@ -155,14 +159,14 @@ export function createKubeClient(transport: Transport): KubeClient {
       );
     },
 
-    async remove(object) {
+    async remove(object, options = {}) {
       const { name, namespace, uid } = object.metadata;
       const answer = await exchange(
         `Deleting ${describe(object.kind, namespace, name)}`,
         {
           method: 'DELETE',
           path: pathOf(resourceOf(object), namespace, name),
-          body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid } },
+          body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid }, ...options },
           idempotent: true,
         },
         [404, 409],

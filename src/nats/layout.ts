@@ -1,6 +1,9 @@
 /** Ports of a NATS pod; the Services offer the same numbers. */
 export const PORTS = { client: 4222, cluster: 6222, monitoring: 8222, metrics: 7777 } as const;
 
+/** The container of a NATS pod that the server runs in. */
+export const SERVER_CONTAINER = 'nats';
+
 /** Where a NATS pod finds its files. */
 export const PATHS = {
   config: '/etc/nats-config',

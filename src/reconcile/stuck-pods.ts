@@ -4,6 +4,9 @@ import type { KubeObject } from '../kube/object.ts';
 import { SERVER_CONTAINER } from '../nats/layout.ts';
 import type { RunContext } from './context.ts';
 
+/** Nobody has to be let down gently by a server that does not run, and its reloader ends by no signal before it has run. */
+const GRACE = { gracePeriodSeconds: 1 };
+
 /**
  * Deletes the pods of an older revision whose server does not run, such as those that an earlier run left with an image
  * or a node selection that does not exist. The StatefulSet controller replaces its pods one after another and waits for
@@ -21,7 +24,7 @@ export async function replaceStuckPods(
   const stuck = pods.filter((pod) => revisionOf(pod) !== revision && isStuck(pod));
   await Promise.all(
     stuck.map(async (pod) => {
-      if (!(await kube.remove(pod))) return;
+      if (!(await kube.remove(pod, GRACE))) return;
       const object = describe('Pod', pod.metadata.namespace, pod.metadata.name);
       report.changes.push({ action: 'delete', object, fields: [] });
       log.info(`Deleted ${object}: it is of an older revision, and its server does not run`);
@@ -34,7 +37,9 @@ export function revisionOf({ metadata }: KubeObject): string {
   return metadata.labels?.['controller-revision-hash'] ?? '';
 }
 
+/** A server that was started and has ended is none: it is being restarted, or its pod ends as it should. */
 function isStuck({ metadata, status }: KubeObject): boolean {
   const server = digObjects(status, 'containerStatuses').find(({ name }) => name === SERVER_CONTAINER);
-  return metadata.deletionTimestamp === undefined && dig(server, 'state', 'running') === undefined;
+  const hasStarted = ['running', 'terminated'].some((state) => dig(server, 'state', state) !== undefined);
+  return !hasStarted && metadata.deletionGracePeriodSeconds !== GRACE.gracePeriodSeconds;
 }
