@@ -191,6 +191,7 @@ describe('the second run', () => {
   test('removes what an earlier one made and these inputs do not want, and forgets its kind last', async () => {
     const { runOnce, kube } = world();
     await runOnce();
+    kube.put({ apiVersion: 'cert-manager.io/v1', kind: 'ClusterIssuer', metadata: { name: 'internal' } });
     const { ended, writes } = await runOnce({ certificate_issuer: 'internal' });
     expect(ended).toBeNull();
     expect(writes.filter((write) => write.startsWith('delete'))).toEqual([
@@ -259,6 +260,21 @@ describe('a run that fails', () => {
     expect(ended).toMatchObject({
       details: { kind: 'conflict', reason: expect.stringContaining('kubectl holds .data.commit') },
     });
+  });
+
+  test('to keep its lock writes no more', async () => {
+    const { runOnce, kube } = world();
+    const clock = fakeClock();
+    let asleep = 0;
+    kube.controllers.push((written) => {
+      if (written.kind === 'Issuer') asleep = 31_000;
+    });
+    const { ended, writes } = await runOnce({}, { clock: { ...clock, now: () => clock.now() + asleep } });
+    expect(ended).toMatchObject({
+      details: { kind: 'conflict', tried: expect.stringContaining('Holding the lock') },
+    });
+    expect(writes.filter((write) => write.startsWith('apply Certificate'))).toEqual([]);
+    expect((await runOnce()).ended).toBeNull();
   });
 
   test('because the target is unfit still hands over the token of its login', async () => {

@@ -7,8 +7,10 @@ import { problemOf } from '../fakes/problem.ts';
 const text = ({ verb, group, resource, namespace, name }: Access) =>
   [verb, resource + (group && `.${group}`), namespace, name].filter((part) => part !== undefined).join(' ');
 
+const PLAIN = { namespace: 'demo', create_namespace: false, certificate_issuer: null };
+
 test('what a run does is what it asks for', () => {
-  const all = neededAccess('demo', false).map(text);
+  const all = neededAccess(PLAIN).map(text);
   expect(all).toEqual(
     expect.arrayContaining([
       'patch statefulsets.apps demo',
@@ -25,13 +27,16 @@ test('what a run does is what it asks for', () => {
     'get secrets demo',
     'list persistentvolumeclaims demo',
   ]);
+  expect(all).toContain('create serviceaccounts/token demo');
   expect(all).not.toContain('create namespaces');
-  expect(neededAccess('demo', true).map(text)).toContain('create namespaces');
+  expect(all).not.toContain('get clusterissuers.cert-manager.io');
+  expect(neededAccess({ ...PLAIN, certificate_issuer: 'a' }).map(text)).toContain('get clusterissuers.cert-manager.io');
+  expect(neededAccess({ ...PLAIN, create_namespace: true }).map(text)).toContain('create namespaces');
   expect(new Set(all).size).toBe(all.length);
 });
 
 test('an identity that may do everything passes', async () => {
-  await expect(checkPermissions(fakeKube(), neededAccess('demo', true))).resolves.toBeUndefined();
+  await expect(checkPermissions(fakeKube(), neededAccess(PLAIN))).resolves.toBeUndefined();
 });
 
 test('all that is missing is told as rules, one a resource', async () => {
@@ -40,7 +45,7 @@ test('all that is missing is told as rules, one a resource', async () => {
     (resource === 'statefulsets' && ['create', 'patch'].includes(verb)) ||
     ['pods/proxy', 'storageclasses', 'services/proxy'].includes(resource);
   const proxy = { verb: 'get', group: '', resource: 'services/proxy', namespace: 'vault', name: 'http:vault:8200' };
-  const problem = await problemOf(checkPermissions(kube, [...neededAccess('demo', false), proxy]));
+  const problem = await problemOf(checkPermissions(kube, [...neededAccess(PLAIN), proxy]));
   expect(problem.message).toBe(
     [
       "Checking the kubeconfig identity's permissions: 5 are missing; nothing was written.",

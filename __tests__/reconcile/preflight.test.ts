@@ -61,6 +61,14 @@ describe('a target', () => {
     expect(details.next).toContain('Install cert-manager 1.16 or later');
   });
 
+  test('without the ClusterIssuer that was asked for is refused', async () => {
+    const { kube, inspect } = target();
+    const { details } = await problemOf(inspect({ certificate_issuer: 'internal' }));
+    expect(details).toMatchObject({ kind: 'target', tried: 'Looking for ClusterIssuer internal' });
+    kube.put(clusterObject('ClusterIssuer', 'cert-manager.io/v1', 'internal'));
+    await expect(inspect({ certificate_issuer: 'internal' })).resolves.toMatchObject({ namespaceExists: true });
+  });
+
   test('that lacks a permission is refused, naming the one that reaching Vault needs as well', async () => {
     const { kube } = target();
     kube.denies = ({ resource }) => resource === 'services/proxy';

@@ -42,7 +42,6 @@ export const RESOURCES = {
   Lease: namespaced('coordination.k8s.io/v1', 'Lease', 'leases'),
   Issuer: namespaced('cert-manager.io/v1', 'Issuer', 'issuers'),
   Certificate: namespaced('cert-manager.io/v1', 'Certificate', 'certificates'),
-  CertificateRequest: namespaced('cert-manager.io/v1', 'CertificateRequest', 'certificaterequests'),
 } satisfies { [kind: string]: Resource };
 
 export type Kind = keyof typeof RESOURCES;

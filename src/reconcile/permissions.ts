@@ -1,3 +1,4 @@
+import type { Inputs } from '../inputs/table.ts';
 import type { Access, KubeClient } from '../kube/client.ts';
 import { groupOf, type Kind, RESOURCES } from '../kube/resources.ts';
 import { Problem } from '../problem.ts';
@@ -20,6 +21,8 @@ const NEEDED: { kinds: Kind[]; subresource?: string; verbs: string[] }[] = [
   { kinds: APPLIED, verbs: ['get', 'list', 'create', 'patch', 'delete'] },
   { kinds: ['Lease'], verbs: ['get', 'create', 'update'] },
   { kinds: ['Secret'], verbs: ['get'] },
+  // Nobody may grant what he does not hold: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping
+  { kinds: ['ServiceAccount'], subresource: 'token', verbs: ['create'] },
   { kinds: ['PersistentVolumeClaim', 'Event'], verbs: ['list'] },
   { kinds: ['Pod'], verbs: ['list', 'patch', 'delete'] },
   { kinds: ['Pod'], subresource: 'proxy', verbs: ['get'] },
@@ -35,12 +38,17 @@ const CLUSTER_WIDE: { kind: Kind; verb: string }[] = [
 ];
 
 /** Each permission that a run on the namespace needs, as an access review asks for it. */
-export function neededAccess(namespace: string, createNamespace: boolean): Access[] {
+export function neededAccess(inputs: Pick<Inputs, 'namespace' | 'create_namespace' | 'certificate_issuer'>): Access[] {
+  const { namespace, create_namespace, certificate_issuer } = inputs;
   const inNamespace = NEEDED.flatMap(({ kinds, subresource, verbs }) =>
     kinds.flatMap((kind) => verbs.map((verb) => ({ ...accessTo(kind, verb, subresource), namespace }))),
   );
-  const clusterWide = CLUSTER_WIDE.map(({ kind, verb }) => accessTo(kind, verb));
-  return [...inNamespace, ...clusterWide, ...(createNamespace ? [accessTo('Namespace', 'create')] : [])];
+  return [
+    ...inNamespace,
+    ...CLUSTER_WIDE.map(({ kind, verb }) => accessTo(kind, verb)),
+    ...(create_namespace ? [accessTo('Namespace', 'create')] : []),
+    ...(certificate_issuer === null ? [] : [accessTo('ClusterIssuer', 'get')]),
+  ];
 }
 
 function accessTo(kind: Kind, verb: string, subresource?: string): Access {

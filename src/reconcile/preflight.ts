@@ -29,13 +29,13 @@ export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAcces
   const { namespace } = inputs;
   const kubernetesVersion = await kube.serverVersion();
   checkKubernetesVersion(kubernetesVersion);
-  await checkPermissions(kube, [...neededAccess(namespace, inputs.create_namespace), ...vaultAccess]);
+  await checkPermissions(kube, [...neededAccess(inputs), ...vaultAccess]);
   const [kubeSystem, existing, storageClasses, priorityClass] = await Promise.all([
     kube.get('Namespace', undefined, 'kube-system'),
     kube.get('Namespace', undefined, namespace),
     kube.list('StorageClass', undefined),
     kube.get('PriorityClass', undefined, PRIORITY_CLASS),
-    checkCertManager(kube),
+    checkCertManager(kube, inputs.certificate_issuer),
   ]);
   checkNamespace(inputs, existing);
   return {
@@ -59,13 +59,21 @@ function checkKubernetesVersion(version: string): void {
   });
 }
 
-async function checkCertManager(kube: KubeClient): Promise<void> {
-  if (await kube.serves('cert-manager.io/v1')) return;
+async function checkCertManager(kube: KubeClient, clusterIssuer: string | null): Promise<void> {
+  if (!(await kube.serves('cert-manager.io/v1'))) {
+    throw new Problem({
+      kind: 'target',
+      tried: 'Looking for cert-manager',
+      reason: 'The cluster does not serve cert-manager.io/v1: cert-manager is not installed.',
+      next: 'Install cert-manager 1.16 or later (https://cert-manager.io/docs/installation/) and run again; nothing was written.',
+    });
+  }
+  if (clusterIssuer === null || (await kube.get('ClusterIssuer', undefined, clusterIssuer)) !== null) return;
   throw new Problem({
     kind: 'target',
-    tried: 'Looking for cert-manager',
-    reason: 'The cluster does not serve cert-manager.io/v1: cert-manager is not installed.',
-    next: 'Install cert-manager 1.16 or later (https://cert-manager.io/docs/installation/) and run again; nothing was written.',
+    tried: `Looking for ClusterIssuer ${clusterIssuer}`,
+    reason: 'It does not exist.',
+    next: 'Set the input certificate_issuer to one that exists (kubectl get clusterissuers), or leave it empty: the cluster then gets Issuers of its own.',
   });
 }
 
