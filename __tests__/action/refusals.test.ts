@@ -40,7 +40,11 @@ const REFUSALS: Refusal[] = [
       /did you mean spot_nodes_enabled/,
     ],
   },
-  { name: 'a chart that is not known', inputs: { helm_version: '7.0.0' }, says: [/7\.0\.0/, /8\.5\.0 to 8\.5\.4/] },
+  {
+    name: 'a chart that is not known',
+    inputs: { helm_version: '7.0.0' },
+    says: [/helm_version "7\.0\.0"/, /8\.5\.0 to 8\.5\.4/],
+  },
   {
     name: 'a namespace that does not exist',
     inputs: { namespace: 'nowhere' },

@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { resolveVersions } from '../../src/nats/versions.ts';
-import { Problem } from '../../src/problem.ts';
+import { resolveVersions, unknownVersions } from '../../src/nats/versions.ts';
 
 describe('helm_version', () => {
   test.each([
@@ -15,20 +14,12 @@ describe('helm_version', () => {
     expect(resolveVersions({ helm_version, nats_version: null })).toMatchObject({ server, exporter });
   });
 
-  test.each(['8.5.5', '8.6.0', '9.0.29', '7.18.1', '8.0.9'])(
-    '%s is unknown: the error lists the known ones',
-    (release) => {
-      const { details } = problemOf({ helm_version: release, nats_version: null });
-      expect(details).toEqual({
-        kind: 'input',
-        tried: `Looking up helm_version "${release}"`,
-        reason:
-          'it is not a known release of the chart bitnami/nats; known are 8.0.0 to 8.0.8, 8.1.0, 8.2.0 to 8.2.16, ' +
-          '8.3.0 to 8.3.5, 8.4.0 to 8.4.10, 8.5.0 to 8.5.4, 9.0.0 to 9.0.28.',
-        next: 'Set helm_version to one of them; nats_version chooses the server freely.',
-      });
-    },
-  );
+  test.each(['8.5.5', '8.6.0', '9.0.29', '7.18.1', '8.0.9'])('%s is unknown: the known ones are listed', (release) => {
+    expect(unknownVersions({ helm_version: release, nats_version: null })).toEqual([
+      `helm_version "${release}" is no known release of the chart bitnami/nats; known are 8.0.0 to 8.0.8, 8.1.0, ` +
+        '8.2.0 to 8.2.16, 8.3.0 to 8.3.5, 8.4.0 to 8.4.10, 8.5.0 to 8.5.4, 9.0.0 to 9.0.28',
+    ]);
+  });
 });
 
 describe('nats_version', () => {
@@ -40,11 +31,14 @@ describe('nats_version', () => {
   });
 
   test.each(['2.9.25', '2.13.0', '2.1.0', '3.0.0'])('%s is of no known release', (nats_version) => {
-    expect(problemOf({ helm_version: '8.5.1', nats_version }).details).toMatchObject({
-      kind: 'input',
-      tried: `Looking up nats_version "${nats_version}"`,
-      reason: 'this action knows the servers 2.10, 2.11, 2.12, 2.14 only.',
-    });
+    expect(unknownVersions({ helm_version: '8.5.1', nats_version })).toEqual([
+      `nats_version "${nats_version}" must be a release of 2.10, 2.11, 2.12, 2.14`,
+    ]);
+  });
+
+  test('known versions and inputs that could not be read are no findings', () => {
+    expect(unknownVersions({ helm_version: '9.0.28', nats_version: '2.12.8' })).toEqual([]);
+    expect(unknownVersions({})).toEqual([]);
   });
 
   test.each([
@@ -57,13 +51,3 @@ describe('nats_version', () => {
     expect(resolveVersions({ helm_version: '8.5.1', nats_version }).abilities).toMatchObject({ storageLimitsReload });
   });
 });
-
-function problemOf(inputs: Parameters<typeof resolveVersions>[0]): Problem {
-  try {
-    resolveVersions(inputs);
-  } catch (error) {
-    if (error instanceof Problem) return error;
-    throw error;
-  }
-  throw new Error('no Problem was thrown');
-}

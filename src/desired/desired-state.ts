@@ -18,8 +18,6 @@ import { vaultObjects } from './vault-objects.ts';
 
 /**
  * Everything that should exist for one NATS cluster: the same bytes for the same inputs and facts.
- *
- * @throws Problem of kind 'input' for a helm_version or nats_version that is not known
  */
 export function desiredState(inputs: Inputs, facts: TargetFacts): DesiredState {
   const names = clusterNames(facts.name, inputs.namespace, facts.immutable?.serviceName);

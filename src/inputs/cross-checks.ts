@@ -1,3 +1,4 @@
+import { unknownVersions } from '../nats/versions.ts';
 import type { Inputs } from './table.ts';
 
 /** http(s)://SERVICE.NAMESPACE.svc[.cluster.local][:PORT], the form that the API server's service proxy can reach. */
@@ -19,7 +20,7 @@ const NEEDED: {
  * @returns a sentence for each rule that is broken
  */
 export function crossCheck(inputs: Partial<Inputs>): string[] {
-  return [...checkLogin(inputs), ...checkVaultUrl(inputs), ...checkStorageLimit(inputs)];
+  return [...unknownVersions(inputs), ...checkLogin(inputs), ...checkVaultUrl(inputs), ...checkStorageLimit(inputs)];
 }
 
 function checkLogin({ vault_auth_method: method, ...inputs }: Partial<Inputs>): string[] {

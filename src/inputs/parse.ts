@@ -60,7 +60,12 @@ const LONGEST_QUOTE = 80;
 function quoted(text: string): string {
   const [first = '', ...rest] = text.replace(/\/\/.*@/, '//***@').split(/\r?\n/);
   const cut = rest.length > 0 || first.length > LONGEST_QUOTE;
-  return JSON.stringify(first.slice(0, LONGEST_QUOTE)) + (cut ? '...' : '');
+  return printable(JSON.stringify(first.slice(0, LONGEST_QUOTE))) + (cut ? '...' : '');
+}
+
+/** JSON leaves DEL and the C1 control characters as they are; a terminal may act on them. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function unknownInputs(env: Environment): string[] {

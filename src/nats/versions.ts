@@ -1,5 +1,3 @@
-import { Problem } from '../problem.ts';
-
 /** What the choice of versions depends on, as the inputs give it. */
 export interface VersionInputs {
   helm_version: string;
@@ -74,31 +72,37 @@ const CHARTS: readonly (readonly [string, number, number, string, string])[] = [
 const NEWEST_EXPORTER = '0.20.1';
 
 /**
- * The versions to run: those that the chart release ships, or nats_version with the newest known exporter.
- *
- * @throws Problem of kind 'input' for a chart release or a server's minor release that is not known
+ * The versions to run: those that the chart release ships, or nats_version with the newest known exporter. Throws for a
+ * version that is not known: unknownVersions has told it with the inputs.
  */
-export function resolveVersions(inputs: VersionInputs): Versions {
-  const chart = chartVersions(inputs.helm_version);
-  if (inputs.nats_version === null) return { ...chart, abilities: serverAbilities(chart.server) };
-  return {
-    server: inputs.nats_version,
-    exporter: NEWEST_EXPORTER,
-    abilities: serverAbilities(inputs.nats_version),
-  };
+export function resolveVersions({ helm_version, nats_version }: VersionInputs): Versions {
+  const chart = chartVersions(helm_version);
+  const versions = nats_version === null ? chart : { server: nats_version, exporter: NEWEST_EXPORTER };
+  const abilities = versions === null ? null : serverAbilities(versions.server);
+  if (versions === null || abilities === null) throw new Error(`No known versions: ${helm_version}, ${nats_version}`);
+  return { ...versions, abilities };
 }
 
-function chartVersions(release: string): { server: string; exporter: string } {
+/** A sentence for each of the inputs that names a version this action does not know; absent ones are skipped. */
+export function unknownVersions({ helm_version, nats_version }: Partial<VersionInputs>): string[] {
+  const findings: string[] = [];
+  if (helm_version !== undefined && chartVersions(helm_version) === null) {
+    findings.push(
+      `helm_version "${helm_version}" is no known release of the chart bitnami/nats; known are ${knownCharts()}`,
+    );
+  }
+  if (typeof nats_version === 'string' && serverAbilities(nats_version) === null) {
+    findings.push(`nats_version "${nats_version}" must be a release of ${Object.keys(SERVER_LINES).join(', ')}`);
+  }
+  return findings;
+}
+
+function chartVersions(release: string): { server: string; exporter: string } | null {
   const [wanted, patch] = splitVersion(release);
   for (const [series, first, last, server, exporter] of CHARTS) {
     if (series === wanted && patch >= first && patch <= last) return { server, exporter };
   }
-  throw new Problem({
-    kind: 'input',
-    tried: `Looking up helm_version "${release}"`,
-    reason: `it is not a known release of the chart bitnami/nats; known are ${knownCharts()}.`,
-    next: 'Set helm_version to one of them; nats_version chooses the server freely.',
-  });
+  return null;
 }
 
 function knownCharts(): string {
@@ -108,16 +112,11 @@ function knownCharts(): string {
     .join(', ');
 }
 
-function serverAbilities(version: string): ServerAbilities {
+function serverAbilities(version: string): ServerAbilities | null {
   const [line, patch] = splitVersion(version);
   const known = SERVER_LINES[line];
-  if (known) return { minimumMemory: known.minimumMemory, storageLimitsReload: patch >= known.storageLimitsReloadFrom };
-  throw new Problem({
-    kind: 'input',
-    tried: `Looking up nats_version "${version}"`,
-    reason: `this action knows the servers ${Object.keys(SERVER_LINES).join(', ')} only.`,
-    next: 'Set nats_version to a release of one of them, or use a newer version of this action.',
-  });
+  if (known === undefined) return null;
+  return { minimumMemory: known.minimumMemory, storageLimitsReload: patch >= known.storageLimitsReloadFrom };
 }
 
 /** "2.10.23" as "2.10" and 23. */
