@@ -7,11 +7,6 @@ import { contextWith, LABELS } from './context.ts';
 const RUNNING = { state: { running: { startedAt: '2026-11-22T10:00:00Z' } } };
 const NO_IMAGE = { state: { waiting: { reason: 'ImagePullBackOff' } } };
 
-const deletion = (seconds: number): JsonObject => ({
-  deletionTimestamp: '2026-11-22T10:00:00Z',
-  deletionGracePeriodSeconds: seconds,
-});
-
 const statefulSet = (generation: number): KubeObject => ({
   apiVersion: 'apps/v1',
   kind: 'StatefulSet',
@@ -53,15 +48,10 @@ describe('replaceStuckPods', () => {
     });
   });
 
-  it('hastens the end of one that the StatefulSet controller gives the time of a server', async () => {
-    expect((await deletedOf([pod('nats-a-0', 'nats-a-1', NO_IMAGE, deletion(75))])).deleted).toEqual(['nats-a-0']);
-  });
-
   it.each([
     ['whose server runs', pod('nats-a-0', 'nats-a-1', RUNNING)],
     ['of the present revision', pod('nats-a-0', 'nats-a-2', NO_IMAGE)],
-    ['whose server has ended', pod('nats-a-0', 'nats-a-1', { state: { terminated: { exitCode: 0 } } })],
-    ['that goes at once already', pod('nats-a-0', 'nats-a-1', null, deletion(1))],
+    ['that is being deleted', pod('nats-a-0', 'nats-a-1', null, { deletionTimestamp: '2026-11-22T10:00:00Z' })],
   ])('leaves a pod alone %s', async (_, left) => {
     expect(await deletedOf([left])).toEqual({ deleted: [], told: [] });
   });

@@ -4,7 +4,7 @@ import type { KubeObject } from '../kube/object.ts';
 import { SERVER_CONTAINER } from '../nats/layout.ts';
 import type { RunContext } from './context.ts';
 
-/** Nobody has to be let down gently by a server that does not run, and its reloader ends by no signal before it has run. */
+/** A server that does not run has no client to let down gently, and before it runs its reloader heeds no signal to end. */
 const GRACE = { gracePeriodSeconds: 1 };
 
 /**
@@ -37,9 +37,7 @@ export function revisionOf({ metadata }: KubeObject): string {
   return metadata.labels?.['controller-revision-hash'] ?? '';
 }
 
-/** A server that was started and has ended is none: it is being restarted, or its pod ends as it should. */
 function isStuck({ metadata, status }: KubeObject): boolean {
   const server = digObjects(status, 'containerStatuses').find(({ name }) => name === SERVER_CONTAINER);
-  const hasStarted = ['running', 'terminated'].some((state) => dig(server, 'state', state) !== undefined);
-  return !hasStarted && metadata.deletionGracePeriodSeconds !== GRACE.gracePeriodSeconds;
+  return metadata.deletionTimestamp === undefined && dig(server, 'state', 'running') === undefined;
 }
