@@ -78,7 +78,7 @@ describe('properties', () => {
       fc.property(someInputs, (inputs) => {
         for (const finding of problemOf(inputs)?.details.findings ?? []) expect(finding).not.toMatch(/\p{Cc}/u);
       }),
-      { numRuns: 500, examples: [[{ namespace: '\u007f' }]] },
+      { numRuns: 500, examples: [[{ namespace: '\u007f' }], [{ vault_token_bound_cidrs: '\u0080' }]] },
     );
   });
 

@@ -24,7 +24,7 @@ export function parseInputs(env: Environment): { inputs: Inputs } {
     kind: 'input',
     tried: 'Reading the inputs',
     reason: `${findings.length === 1 ? 'one mistake' : `${findings.length} mistakes`}, nothing was sent anywhere.`,
-    findings,
+    findings: findings.map(printable),
     next: 'Correct the inputs of the step ("with:") and run the workflow again.',
   });
 }
@@ -60,7 +60,7 @@ const LONGEST_QUOTE = 80;
 function quoted(text: string): string {
   const [first = '', ...rest] = text.replace(/\/\/.*@/, '//***@').split(/\r?\n/);
   const cut = rest.length > 0 || first.length > LONGEST_QUOTE;
-  return printable(JSON.stringify(first.slice(0, LONGEST_QUOTE))) + (cut ? '...' : '');
+  return JSON.stringify(first.slice(0, LONGEST_QUOTE)) + (cut ? '...' : '');
 }
 
 /** JSON leaves DEL and the C1 control characters as they are; a terminal may act on them. */
