@@ -18,11 +18,15 @@ export async function credentials(namespace: string, secret: string): Promise<Cr
 }
 
 /** Connects one client to the cluster that a run's outputs describe; it comes back after a lost connection. */
-export function connectWith(outputs: Values, tls: TlsOptions): Promise<NatsConnection> {
+export function connectWith(
+  outputs: Values,
+  tls: TlsOptions,
+  { timeout } = { timeout: 10_000 },
+): Promise<NatsConnection> {
   return connect({
     servers: outputs.nats_url ?? '',
     tls,
-    timeout: 10_000,
+    timeout,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 100,
   });

@@ -30,6 +30,12 @@ export function reportOf(namespace: string, pod: string, path: string): Promise<
   return kube.get(`/api/v1/namespaces/${namespace}/pods/${pod}:8222/proxy${path}`);
 }
 
+/** What a server has logged. */
+export async function logOf(namespace: string, pod: string): Promise<string> {
+  const path = `/api/v1/namespaces/${namespace}/pods/${pod}/log?container=nats`;
+  return (await kube.send({ method: 'GET', path })).body;
+}
+
 /** JetStream's meta group, as its leader tells: the leader's name and the peers that are current, itself included. */
 export async function metaGroup(outputs: Values): Promise<{ leader: string; current: string[] }> {
   const pods = await podsOf(outputs);
