@@ -280,7 +280,9 @@ describe('a run that fails', () => {
   test('because the target is unfit still hands over the token of its login', async () => {
     const { runOnce, kube } = world();
     kube.serving.certManager = false;
-    const { ended, logins, writes } = await runOnce();
+    const slow = () => new Promise<string>((resolve) => setImmediate(resolve, 'id-token'));
+    const loginPorts = { idToken: slow, readFile: async () => '' };
+    const { ended, logins, writes } = await runOnce({}, { loginPorts });
     expect(ended).toMatchObject({ details: { tried: 'Looking for cert-manager' } });
     expect([logins.length, writes]).toEqual([1, []]);
   });
