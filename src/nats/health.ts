@@ -31,6 +31,15 @@ export function metaLeader(reports: ServerReport[]): string {
   );
 }
 
+/** The servers that JetStream's meta leader does not count among its peers; none are told while there is no leader to ask. */
+export function outsiders(reports: ServerReport[]): string[] {
+  const leader = metaLeader(reports);
+  const view = reports.find(({ server }) => server === leader)?.jsz ?? undefined;
+  if (view === undefined || reports.some(({ jsz }) => jsz === null)) return [];
+  const peers = digObjects(view, 'meta_cluster', 'replicas').map((peer) => digText(peer, 'name'));
+  return reports.map(({ server }) => server).filter((server) => server !== leader && !peers.includes(server));
+}
+
 /** From 2.10 on a server has several connections to each peer: what counts is how many peers they lead to. */
 function routesMissing(reports: ServerReport[], replicas: number): string | null {
   const lonely = reports.find(({ routez }) => peersOf(routez).size < replicas - 1);

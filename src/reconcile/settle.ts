@@ -14,6 +14,8 @@ export async function settle(context: RunContext): Promise<void> {
     verifyServers(context),
     verifyCredentials(context, await caCertificates(vault, inputs.vault_internal_pki_backend_mount_path)),
   ]);
+  // Verifying may have restarted a server, which is whole before its pod is Ready again.
+  await waitForRollout(context);
   report.leader = leader;
   log.info(
     leader === ''

@@ -5,12 +5,14 @@ import { metaLeader, REPORT_PATHS, type ServerReport, whatIsMissing } from '../n
 import { PORTS } from '../nats/layout.ts';
 import { Problem } from '../problem.ts';
 import type { RunContext } from './context.ts';
+import { outsiderRestarts } from './outsiders.ts';
 import { podsOf } from './rollout.ts';
 import { until } from './until.ts';
 
 /** Waits until the servers themselves tell that the cluster is whole. Resolves to the meta leader's name, '' for one server. */
 export async function verifyServers(context: RunContext): Promise<string> {
   const { namespace, name, inputs } = context;
+  const restartOutsiders = outsiderRestarts(context);
   let leader = '';
   await until(
     {
@@ -20,6 +22,7 @@ export async function verifyServers(context: RunContext): Promise<string> {
     },
     async () => {
       const reports = await serverReports(context);
+      await restartOutsiders(reports);
       const missing = whatIsMissing(reports, inputs.replicas);
       leader = metaLeader(reports);
       return missing === null ? { done: true } : { done: false, missing };
