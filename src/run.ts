@@ -12,6 +12,7 @@ import { withLock } from './reconcile/lock.ts';
 import { compare, type Intent, intend } from './reconcile/look.ts';
 import { isEmpty } from './reconcile/plan.ts';
 import { inspectTarget, type Target } from './reconcile/preflight.ts';
+import { record } from './reconcile/record.ts';
 import { settle } from './reconcile/settle.ts';
 import { writePlan } from './reconcile/write.ts';
 import type { Log } from './report/log.ts';
@@ -88,6 +89,7 @@ async function converge(context: RunContext, ports: RunPorts, target: Target): P
   if (!target.namespaceExists) {
     ports.setOutputs({ changed: 'true' });
     await kube.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+    record(context, { action: 'create', object: `Namespace ${namespace}`, fields: [] });
   }
   const lock = { ...context, holder: ports.holder, labels: commonLabels(inputs, name) };
   await withLock(lock, async (assertHeld) => {

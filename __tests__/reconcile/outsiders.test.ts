@@ -59,6 +59,16 @@ describe('outsiderRestarts', () => {
     expect(context.report.changes).toEqual([{ action: 'delete', object: 'Pod demo/nats-a-0', fields: [] }]);
   });
 
+  it('restarts each server once in a run: whoever took it out of the group on purpose would see it killed for ever', async () => {
+    const context = contextOfPods();
+    const look = outsiderRestarts(context);
+    for (let round = 0; round < 5; round++) {
+      await look(withoutZero);
+      await context.clock.sleep(10_000);
+    }
+    expect(context.report.changes).toHaveLength(1);
+  });
+
   it('counts anew once all are peers', async () => {
     const context = contextOfPods();
     const look = outsiderRestarts(context);

@@ -1,8 +1,7 @@
-import type { Clock } from '../../src/clock.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../../src/http/transport.ts';
 import type { Json, JsonObject } from '../../src/json.ts';
-import { Problem } from '../../src/problem.ts';
 import { createVaultClient, type VaultConnection } from '../../src/vault/client.ts';
+import { fakeClock } from '../fakes/clock.ts';
 
 /** A token that no message may ever show. */
 export const TOKEN = 'hvs.CAESIJ-top-secret';
@@ -15,20 +14,6 @@ export function answer(status: number, body: Json = null, headers: { [name: stri
 /** Node's error of a connection that failed. */
 export function connectionError(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
-}
-
-/** Time that passes only while somebody sleeps. */
-export function fakeClock(): Clock & { slept: number[] } {
-  let now = 0;
-  const slept: number[] = [];
-  return {
-    slept,
-    now: () => now,
-    async sleep(milliseconds) {
-      slept.push(milliseconds);
-      now += milliseconds;
-    },
-  };
 }
 
 export type Handler = (request: HttpRequest, count: number) => HttpResponse | Error;
@@ -79,15 +64,3 @@ export function storedVault(stored: { [path: string]: JsonObject } = {}) {
 
 const PKI_ROLE = { allow_any_name: false, allowed_uri_sans: null, ou: [], not_before_duration: 30 };
 const AUTH_ROLE = { token_num_uses: 0, token_bound_cidrs: [], alias_name_source: 'serviceaccount_uid' };
-
-/** The Problem that a call ends with; the token is in none of what may be printed. */
-export async function problemOf(call: Promise<unknown>): Promise<Problem> {
-  const outcome = await call.then(
-    () => new Error('it succeeded'),
-    (error: unknown) => error,
-  );
-  if (!(outcome instanceof Problem)) throw outcome;
-  const printable = JSON.stringify(outcome.details) + outcome.message + outcome.stack;
-  if (printable.includes(TOKEN)) throw new Error('the token is in the message');
-  return outcome;
-}

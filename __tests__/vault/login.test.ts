@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { type LoginInputs, type LoginPorts, login, revoke } from '../../src/vault/login.ts';
-import { answer, fakeVault, problemOf, TOKEN } from './fake-vault.ts';
+import { problemOf } from '../fakes/problem.ts';
+import { answer, fakeVault, TOKEN } from './fake-vault.ts';
 
 const INPUTS: LoginInputs = {
   vault_auth_method: 'jwt',

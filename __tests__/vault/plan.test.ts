@@ -2,8 +2,9 @@ import { describe, expect, test } from '@jest/globals';
 import type { JsonObject } from '../../src/json.ts';
 import { applyVaultChanges } from '../../src/vault/objects.ts';
 import { planVault } from '../../src/vault/plan.ts';
+import { problemOf } from '../fakes/problem.ts';
 import { desiredVault } from './desired.ts';
-import { answer, fakeVault, problemOf, storedVault } from './fake-vault.ts';
+import { answer, fakeVault, storedVault } from './fake-vault.ts';
 
 const ADMIN = 'pki/internal/roles/nats-admin-nats-a';
 const SERVER = 'pki/internal/roles/nats-server-nats-a';

@@ -1,12 +1,13 @@
 import { describe } from '../kube/client.ts';
 import { outsiders, type ServerReport } from '../nats/health.ts';
 import type { RunContext } from './context.ts';
+import { record } from './record.ts';
 
 /** Milliseconds after an election in which the leader adds every server that answers it; measured: well below one second. */
 const JOIN_TIME = 10_000;
 
 /**
- * Restarts servers that the meta leader leaves out of its peers for 10 s. With 2.10.23 about one in ten new clusters of
+ * Restarts a server, once in a run, that the meta leader leaves out of its peers for 10 s: a workaround. With 2.10.23 about one in ten new clusters of
  * three starts so: one server follows the leader, but its answers never arrive, and the leader goes on with a group of
  * two. Nothing is lost, as no stream is ever placed on such a server; after a restart it becomes a peer.
  *
@@ -14,9 +15,10 @@ const JOIN_TIME = 10_000;
  */
 export function outsiderRestarts(context: RunContext): (reports: ServerReport[]) => Promise<void> {
   const { clock } = context;
+  const restarted = new Set<string>();
   let since: number | undefined;
   return async (reports) => {
-    const [server] = outsiders(reports);
+    const server = outsiders(reports).find((outsider) => !restarted.has(outsider));
     if (server === undefined) {
       since = undefined;
       return;
@@ -24,14 +26,15 @@ export function outsiderRestarts(context: RunContext): (reports: ServerReport[])
     since ??= clock.now();
     if (clock.now() - since < JOIN_TIME) return;
     since = undefined;
+    restarted.add(server);
     await restart(context, server);
   };
 }
 
-async function restart({ kube, log, report, namespace }: RunContext, server: string): Promise<void> {
+async function restart(context: RunContext, server: string): Promise<void> {
+  const { kube, namespace } = context;
   const pod = await kube.get('Pod', namespace, server);
   if (pod === null || !(await kube.remove(pod))) return;
   const object = describe('Pod', namespace, server);
-  report.changes.push({ action: 'delete', object, fields: [] });
-  log.warning(`Restarted ${object}: JetStream's meta leader did not take it for a peer`);
+  record(context, { action: 'delete', object, fields: [] }, "JetStream's meta leader did not take it for a peer");
 }

@@ -3,6 +3,7 @@ import { describe } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { SERVER_CONTAINER } from '../nats/layout.ts';
 import type { RunContext } from './context.ts';
+import { record } from './record.ts';
 
 /** A server that does not run has no client to let down gently, and before it runs its reloader heeds no signal to end. */
 const GRACE = { gracePeriodSeconds: 1 };
@@ -14,7 +15,7 @@ const GRACE = { gracePeriodSeconds: 1 };
  * https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
  */
 export async function replaceStuckPods(
-  { kube, log, report }: RunContext,
+  context: RunContext,
   statefulSet: KubeObject,
   pods: KubeObject[],
 ): Promise<void> {
@@ -24,10 +25,13 @@ export async function replaceStuckPods(
   const stuck = pods.filter((pod) => revisionOf(pod) !== revision && isStuck(pod));
   await Promise.all(
     stuck.map(async (pod) => {
-      if (!(await kube.remove(pod, GRACE))) return;
+      if (!(await context.kube.remove(pod, GRACE))) return;
       const object = describe('Pod', pod.metadata.namespace, pod.metadata.name);
-      report.changes.push({ action: 'delete', object, fields: [] });
-      log.info(`Deleted ${object}: it is of an older revision, and its server does not run`);
+      record(
+        context,
+        { action: 'delete', object, fields: [] },
+        'it is of an older revision, and its server does not run',
+      );
     }),
   );
 }

@@ -8,12 +8,12 @@ import { type Kind, kindOf } from '../kube/resources.ts';
 import { CONFIG_FILE } from '../nats/layout.ts';
 import { configHash } from '../nats/restart.ts';
 import { Problem } from '../problem.ts';
-import type { Change } from '../report/run-report.ts';
 import { applyVaultChanges } from '../vault/objects.ts';
 import { retryRefused, waitForCertificates } from './certificates.ts';
 import type { RunContext } from './context.ts';
 import { type Deployment, renderInventory } from './inventory.ts';
 import type { ObjectChange, Plan } from './plan.ts';
+import { record } from './record.ts';
 import { configLoadTimes, touchPods, waitForReload, waitForRollout } from './rollout.ts';
 
 /**
@@ -122,12 +122,4 @@ async function prune(context: WriteContext, plan: Plan): Promise<void> {
       if (removed) record(context, { action: 'delete', object: describe(object.kind, namespace, name), fields: [] });
     }),
   );
-}
-
-const DONE = { create: 'Created', update: 'Updated', delete: 'Deleted' };
-
-function record({ report, log }: RunContext, change: Change): void {
-  report.changes.push(change);
-  const fields = change.fields.length === 0 ? '' : `: ${change.fields.join(', ')}`;
-  log.info(`${DONE[change.action]} ${change.object}${fields}`);
 }
