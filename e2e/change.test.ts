@@ -21,7 +21,7 @@ beforeAll(async () => {
   await emptyNamespace(namespace);
   inputs = { ...asRoot(), namespace, nats_version: '2.14.6' };
   const ending = await runMain(inputs);
-  expect(ending.errors).toEqual([]);
+  expect(ending).toMatchObject({ exitCode: 0, errors: [] });
   outputs = ending.outputs;
   admin = await connectAs('admin', outputs);
   streams = await jetstreamManager(admin);

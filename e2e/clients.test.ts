@@ -26,7 +26,7 @@ let streams: JetStreamManager;
 beforeAll(async () => {
   await emptyNamespace(namespace);
   const ending = await runMain({ ...asRoot(), namespace });
-  expect(ending.errors).toEqual([]);
+  expect(ending).toMatchObject({ exitCode: 0, errors: [] });
   outputs = ending.outputs;
   admin = await connectAs('admin', outputs);
   data = jetstream(admin);

@@ -27,7 +27,7 @@ it('completes what a run left that was killed in the middle of its writes', asyn
 
   completed = await runMain({ ...inputs, create_namespace: 'false' });
   console.log(`after a killed run, its lock included: ${completed.seconds.toFixed(1)} s`);
-  expect(completed.errors).toEqual([]);
+  expect(completed).toMatchObject({ exitCode: 0, errors: [] });
   expect(completed.log).toContain('Created StatefulSet');
   const pods = await podsOf(completed.outputs);
   expect(pods.map(({ ready }) => ready)).toEqual([true, true, true]);
