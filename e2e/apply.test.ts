@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Provider, startProvider } from '../simulator/github-oidc.ts';
+import { type Ending, runMain, runPost, type Values } from '../simulator/runner.ts';
 import { dig, digText, type JsonObject } from '../src/json.ts';
-import { type Ending, runMain, runPost, type Values } from './action.ts';
 import { kube, vaultToken } from './cluster.ts';
 import { allowDeployments, asRoot, deployerToken, forgetDeployer, trustJobs } from './deployer.ts';
-import { type Provider, startProvider } from './github-oidc.ts';
 import { leaveNamespace, withoutNamespace } from './namespace.ts';
 import { metaGroup, type Pod, podsOf, reportOf, zonesOf } from './observe.ts';
 import { Vault } from './sandbox/vault.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { runMain, startMain, type Values } from '../simulator/runner.ts';
 import { digText } from '../src/json.ts';
-import { runMain, startMain, type Values } from './action.ts';
 import { auditWrites, hasAuditLog, kube } from './cluster.ts';
 import { asRoot } from './deployer.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';

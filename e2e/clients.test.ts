@@ -7,8 +7,8 @@ import {
   jetstreamManager,
 } from '@nats-io/jetstream';
 import type { NatsConnection, TlsOptions } from '@nats-io/transport-node';
+import { runMain, type Values } from '../simulator/runner.ts';
 import { digText } from '../src/json.ts';
-import { runMain, type Values } from './action.ts';
 import { kube, vault, waitFor } from './cluster.ts';
 import { asRoot } from './deployer.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';

@@ -1,6 +1,6 @@
-import type { Values } from './action.ts';
+import type { Provider } from '../simulator/github-oidc.ts';
+import type { Values } from '../simulator/runner.ts';
 import { kubeconfig, vault, vaultToken } from './cluster.ts';
-import type { Provider } from './github-oidc.ts';
 
 const policy = 'e2e-deployer';
 const jwtPath = 'e2e-jwt';

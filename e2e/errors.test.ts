@@ -3,11 +3,11 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { dump, load } from 'js-yaml';
+import { type Provider, startProvider } from '../simulator/github-oidc.ts';
+import { type Ending, runMain, type Values } from '../simulator/runner.ts';
 import { digText, type Json, type JsonObject } from '../src/json.ts';
-import { type Ending, runMain, type Values } from './action.ts';
 import { auditWrites, hasAuditLog, kube, kubeconfig, sealVault, unsealVault, vault } from './cluster.ts';
 import { allowDeployments, asRoot, forgetDeployer, trustJobs } from './deployer.ts';
-import { type Provider, startProvider } from './github-oidc.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
 import { metaGroup, podsOf } from './observe.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { type Ending, runMain, startMain } from './action.ts';
+import { type Ending, runMain, startMain } from '../simulator/runner.ts';
 import { auditWrites, hasAuditLog, kube, waitFor } from './cluster.ts';
 import { asRoot } from './deployer.ts';
 import { leaveNamespace, withoutNamespace } from './namespace.ts';

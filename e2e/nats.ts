@@ -1,6 +1,6 @@
 import { connect, type NatsConnection, type TlsOptions } from '@nats-io/transport-node';
+import type { Values } from '../simulator/runner.ts';
 import { digText } from '../src/json.ts';
-import type { Values } from './action.ts';
 import { kube } from './cluster.ts';
 
 /** What a client shows and trusts; PEM. */

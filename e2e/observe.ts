@@ -1,5 +1,5 @@
+import type { Values } from '../simulator/runner.ts';
 import { dig, digObjects, digText, type JsonObject } from '../src/json.ts';
-import type { Values } from './action.ts';
 import { kube } from './cluster.ts';
 import { hasCondition } from './sandbox/kube-api.ts';
 

@@ -2,9 +2,10 @@
  * The action on a laptop: runs dist/main.cjs and dist/post.cjs as a runner would, against the simulator. Three jobs: from
  * nothing, the same inputs again, one input changed.
  */
-import { type Ending, runMain, runPost, type Values } from '../e2e/action.ts';
-import { startProvider } from '../e2e/github-oidc.ts';
+
+import { startProvider } from './github-oidc.ts';
 import type { RecordedRequest } from './http.ts';
+import { type Ending, runMain, runPost, type Values } from './runner.ts';
 import { type Simulator, startSimulator } from './simulator.ts';
 import { writesIn } from './writes.ts';
 

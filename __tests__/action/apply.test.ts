@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { Ending } from '../../e2e/action.ts';
+import type { Ending } from '../../simulator/runner.ts';
 import { digObjects, digText } from '../../src/json.ts';
 import { startWorld, type World } from './world.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { startMain } from '../../e2e/action.ts';
+import { startMain } from '../../simulator/runner.ts';
 import { dig } from '../../src/json.ts';
 import { startWorld, type World, writesTo } from './world.ts';
 

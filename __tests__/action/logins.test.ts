@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { Ending, Values } from '../../e2e/action.ts';
-import { type Provider, startProvider } from '../../e2e/github-oidc.ts';
+import { type Provider, startProvider } from '../../simulator/github-oidc.ts';
+import type { Ending, Values } from '../../simulator/runner.ts';
 import { digText } from '../../src/json.ts';
 import { startWorld, type World } from './world.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Values } from '../../e2e/action.ts';
+import type { Values } from '../../simulator/runner.ts';
 import type { SimulatorOptions } from '../../simulator/simulator.ts';
 import { startWorld, type World } from './world.ts';
 

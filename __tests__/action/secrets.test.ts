@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { type Ending, runMain, runPost, type Values } from '../../e2e/action.ts';
-import { type Provider, startProvider } from '../../e2e/github-oidc.ts';
+import { type Provider, startProvider } from '../../simulator/github-oidc.ts';
+import { type Ending, runMain, runPost, type Values } from '../../simulator/runner.ts';
 import { startWorld, type World } from './world.ts';
 
 let world: World;

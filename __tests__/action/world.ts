@@ -1,5 +1,5 @@
-import { type Ending, runMain, runPost, type Step, type Values } from '../../e2e/action.ts';
 import type { RecordedRequest } from '../../simulator/http.ts';
+import { type Ending, runMain, runPost, type Step, type Values } from '../../simulator/runner.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/simulator.ts';
 import { writesIn } from '../../simulator/writes.ts';
 import type { Json } from '../../src/json.ts';

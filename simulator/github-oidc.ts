@@ -1,7 +1,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Values } from './action.ts';
+import type { Values } from './runner.ts';
 
 const issuer = 'https://token.actions.githubusercontent.com';
 const claims = {
