@@ -4,10 +4,10 @@
  */
 
 import { startProvider } from './github-oidc.ts';
-import type { RecordedRequest } from './http.ts';
+import type { RecordedRequest } from './requests.ts';
+import { writesIn } from './requests.ts';
 import { type Ending, runMain, runPost, type Values } from './runner.ts';
 import { type Simulator, startSimulator } from './simulator.ts';
-import { writesIn } from './writes.ts';
 
 const VAULT_ROLE = 'nats-deployer';
 

@@ -1,5 +1,5 @@
 import type { Json } from '../src/json.ts';
-import type { RecordedRequest } from './http.ts';
+import type { RecordedRequest } from './requests.ts';
 
 export type FaultEffect =
   | { effect: 'answer'; status: number; body?: Json; headers?: { [name: string]: string } }

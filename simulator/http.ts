@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Json } from '../src/json.ts';
 import type { FaultInjector } from './faults.ts';
+import type { RecordedRequest, ServerName } from './requests.ts';
 
 /** One request as a handler sees it. */
 export interface SimulatedRequest {
@@ -22,20 +23,6 @@ export interface SimulatedResponse {
 }
 
 export type Handler = (request: SimulatedRequest) => SimulatedResponse | Promise<SimulatedResponse>;
-
-/** One line of the request log. */
-export interface RecordedRequest {
-  server: ServerName;
-  method: string;
-  /** Path with query, as it was sent. */
-  path: string;
-  userAgent: string;
-  body: Json | undefined;
-  /** Answered status; 0 for a connection that was reset, hung or is not answered yet. */
-  status: number;
-}
-
-export type ServerName = 'kubernetes' | 'vault';
 
 export interface RunningServer {
   /** http://127.0.0.1:PORT, without a slash at the end. */

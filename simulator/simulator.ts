@@ -7,11 +7,12 @@ import { NatsServers } from './controllers/nats-servers.ts';
 import { advancePods } from './controllers/pods.ts';
 import { reconcileStatefulSets } from './controllers/stateful-sets.ts';
 import { FaultInjector } from './faults.ts';
-import { type RecordedRequest, serve } from './http.ts';
+import { serve } from './http.ts';
 import { kubernetesApi } from './kubernetes/api.ts';
 import { Cluster } from './kubernetes/cluster.ts';
 import { furnish } from './kubernetes/furnish.ts';
 import { serviceProxy } from './kubernetes/service-proxy.ts';
+import type { RecordedRequest } from './requests.ts';
 import { PkiEngine } from './vault/pki.ts';
 import { Vault } from './vault/vault.ts';
 

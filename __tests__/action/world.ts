@@ -1,7 +1,7 @@
-import type { RecordedRequest } from '../../simulator/http.ts';
+import type { RecordedRequest } from '../../simulator/requests.ts';
+import { writesIn } from '../../simulator/requests.ts';
 import { type Ending, runMain, runPost, type Step, type Values } from '../../simulator/runner.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/simulator.ts';
-import { writesIn } from '../../simulator/writes.ts';
 import type { Json } from '../../src/json.ts';
 
 /** One simulated target, and the bundle of dist/ run against it as a runner would. */

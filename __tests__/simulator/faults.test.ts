@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, expect, test } from '@jest/globals';
 import { FaultInjector } from '../../simulator/faults.ts';
-import type { RecordedRequest } from '../../simulator/http.ts';
 import { resourceOf } from '../../simulator/kubernetes/resources.ts';
+import type { RecordedRequest } from '../../simulator/requests.ts';
 import { configMap, createWorld, NAME, NAMESPACE, paths, type World } from './world.ts';
 
 const world: World = await createWorld({ certManager: false });

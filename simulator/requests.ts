@@ -1,4 +1,18 @@
-import type { RecordedRequest } from './http.ts';
+import type { Json } from '../src/json.ts';
+
+/** One line of the request log. */
+export interface RecordedRequest {
+  server: ServerName;
+  method: string;
+  /** Path with query, as it was sent. */
+  path: string;
+  userAgent: string;
+  body: Json | undefined;
+  /** Answered status; 0 for a connection that was reset, hung or is not answered yet. */
+  status: number;
+}
+
+export type ServerName = 'kubernetes' | 'vault';
 
 /** POSTs that ask something, or end the asker's own session, and change nothing that is managed. */
 const QUESTIONS =
