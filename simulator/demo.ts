@@ -4,8 +4,7 @@
  */
 
 import { startProvider } from './github-oidc.ts';
-import type { RecordedRequest } from './requests.ts';
-import { writesIn } from './requests.ts';
+import { type RecordedRequest, writesIn } from './requests.ts';
 import { type Ending, runMain, runPost, type Values } from './runner.ts';
 import { type Simulator, startSimulator } from './simulator.ts';
 
