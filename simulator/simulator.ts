@@ -1,5 +1,5 @@
 import { type Behaviour, healthyBehaviour } from './behaviour.ts';
-import { reconcileCertificates } from './controllers/cert-manager.ts';
+import { CLUSTER_ISSUER_ROLE, reconcileCertificates } from './controllers/cert-manager.ts';
 import { countDisruptions } from './controllers/disruption-budgets.ts';
 import { collectGarbage } from './controllers/garbage.ts';
 import { startLoop } from './controllers/loop.ts';
@@ -19,7 +19,7 @@ import { Vault } from './vault/vault.ts';
 export interface SimulatorOptions {
   /** False: the cluster has no cert-manager.io API; true by default. */
   certManager?: boolean;
-  /** ClusterIssuers that exist and are Ready; ['internal'] by default. */
+  /** ClusterIssuers that exist and are Ready; ['internal'], of the first PKI mount, by default. Others are CAs of their own. */
   clusterIssuers?: string[];
   /** ['ebs-standard-retained', 'standard'] by default. */
   storageClasses?: string[];
@@ -73,21 +73,21 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const cluster = new Cluster();
   const vault = new Vault(behaviour, VAULT_ROOT_TOKEN, pkiMounts, vaultNamespaces);
   const nats = new NatsServers(cluster, behaviour, speed);
-  const clusterAuthority = new PkiEngine('internal');
-  clusterAuthority.writeRole('any', { allow_any_name: true, key_type: 'ec', key_bits: 256, max_ttl: '8760h' });
+  const clusterIssuers = certManager ? (options.clusterIssuers ?? [STACK_ISSUER]) : [];
+  const clusterAuthorities = new Map(clusterIssuers.map((name) => [name, authorityOf(name, vault, pkiMounts[0])]));
   furnish(cluster, {
     namespaces: options.namespaces ?? [],
     nodes: options.nodes ?? 3,
     storageClasses: options.storageClasses ?? ['ebs-standard-retained', 'standard'],
     defaultStorageClass: options.defaultStorageClass === undefined ? 'standard' : options.defaultStorageClass,
     priorityClasses: options.priorityClasses ?? ['workload-important'],
-    clusterIssuers: certManager ? (options.clusterIssuers ?? ['internal']) : [],
+    clusterIssuers,
   });
 
   const loop = startLoop(
     [
       () => collectGarbage(cluster),
-      () => reconcileCertificates({ cluster, vault, behaviour, clusterAuthority }),
+      () => reconcileCertificates({ cluster, vault, behaviour, clusterAuthorities }),
       () => reconcileStatefulSets(cluster),
       () => advancePods(cluster, behaviour),
       () => countDisruptions(cluster),
@@ -124,6 +124,16 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       await Promise.all([kubernetesServer.close(), vaultServer.close()]);
     },
   };
+}
+
+/** Of the Panfactum stack: signs any name by the same CA as the clusters' own roles. */
+const STACK_ISSUER = 'internal';
+
+function authorityOf(clusterIssuer: string, vault: Vault, mount = ''): PkiEngine {
+  const shared = clusterIssuer === STACK_ISSUER ? vault.namespace().pki.get(mount) : undefined;
+  const engine = shared ?? new PkiEngine(clusterIssuer);
+  engine.writeRole(CLUSTER_ISSUER_ROLE, { allow_any_name: true, key_type: 'ec', key_bits: 256, max_ttl: '8760h' });
+  return engine;
 }
 
 /** insecure-skip-tls-verify: without it client-node refuses a server that speaks plain http. */

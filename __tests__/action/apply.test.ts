@@ -8,7 +8,11 @@ let first: Ending;
 let firstWrites: string[];
 
 beforeAll(async () => {
-  world = await startWorld({ namespaces: [] });
+  world = await startWorld({
+    namespaces: [],
+    pkiMounts: ['pki/internal', 'pki/nats'],
+    clusterIssuers: ['internal', 'foreign'],
+  });
   firstWrites = await world.writesDuring(async () => {
     first = await world.apply({ create_namespace: 'true' });
   });
@@ -124,12 +128,24 @@ test('a setting that needs a restart rolls the pods', async () => {
   expect(after.filter((uid) => before.includes(uid))).toEqual([]);
 });
 
+test('another PKI mount is refused on a live cluster: clients and servers would part', async () => {
+  const moved = await world.apply({ vault_internal_pki_backend_mount_path: 'pki/nats' });
+  expect(moved.exitCode).toBe(1);
+  expect(moved.errors[0]).toMatch(/from pki\/internal to pki\/nats.*Nothing was written/);
+});
+
 test('what is not wanted any more is removed: Issuers of the servers when a ClusterIssuer signs instead', async () => {
   const switched = await world.apply({ certificate_issuer: 'internal' });
   expect(switched.errors).toEqual([]);
   expect(switched.log).toContain('Deleted Issuer demo/nats-server-nats\n');
   const issuers = await world.kube('GET', '/apis/cert-manager.io/v1/namespaces/demo/issuers');
   expect(JSON.stringify(issuers)).not.toContain('nats-cluster-nats');
+});
+
+test('a ClusterIssuer of another CA is told: servers would not trust the clients', async () => {
+  const parted = await world.apply({ certificate_issuer: 'foreign' });
+  expect(parted.exitCode).toBe(1);
+  expect(parted.errors[0]).toMatch(/Secret nats-admin-creds: the servers do not trust the CA that signed it/);
 });
 
 async function podUids(): Promise<string[]> {

@@ -20,5 +20,7 @@ test('an image that does not exist ends the run early, with the pod and the inpu
 test('pods that fit on no node are told while waiting, and at the end of timeout', async () => {
   world.behaviour.unschedulable = true;
   const stuck = await world.apply({ timeout: '30' });
-  expect(stuck.errors[0]).toMatch(/0 of 3 pods Ready; nats-0: not scheduled: 0\/\d nodes are available/);
+  expect(stuck.errors[0]).toMatch(
+    /0 of 3 pods Ready; nats-0: not scheduled: 0\/\d nodes are available.*host_anti_affinity, zone_spread/,
+  );
 });

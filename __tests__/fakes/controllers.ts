@@ -23,7 +23,7 @@ function issue(kube: FakeKube, authority: Authority, certificate: KubeObject): v
     apiVersion: 'v1',
     kind: 'Secret',
     metadata: { name: digText(certificate.spec, 'secretName'), namespace: certificate.metadata.namespace ?? '' },
-    data: { 'tls.crt': base64(pem), 'tls.key': base64(key) },
+    data: { 'tls.crt': base64(pem), 'tls.key': base64(key), 'ca.crt': base64(authority.certificate) },
   });
   putStatus(kube, certificate, readyAt(certificate));
 }

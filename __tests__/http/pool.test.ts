@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type Credentials, createPool, type PoolOptions } from '../../src/http/pool.ts';
 import { createAuthority } from '../fakes/certificates.ts';
+import { problemOf } from '../fakes/problem.ts';
 
 const NO_CREDENTIALS: Credentials = { headers: {}, tls: {} };
 const closers: (() => void)[] = [];
@@ -43,6 +44,15 @@ const echo: http.RequestListener = (request, response) => {
 };
 
 describe('requests', () => {
+  test('that are cut off by the end of the run are not told as a broken connection', async () => {
+    const { url } = await serve(() => {});
+    const pool = poolTo(url);
+    const problem = problemOf(pool.send({ method: 'GET', path: '/slow?x=1' }));
+    await new Promise((resolve) => setImmediate(resolve));
+    pool.close();
+    expect((await problem).details).toMatchObject({ kind: 'cancelled', tried: 'Sending GET /slow' });
+  });
+
   test('share few connections, which are kept', async () => {
     const { url, sockets } = await serve((_, response) => setTimeout(() => response.end('{}'), 1));
     const pool = poolTo(url);

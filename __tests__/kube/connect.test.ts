@@ -1,7 +1,7 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { connect } from '../../src/kube/connect.ts';
 import { problemOf } from '../fakes/problem.ts';
 
@@ -95,6 +95,19 @@ describe('a kubeconfig', () => {
   });
 });
 
+/** The order of kubectl config view: a long CA comes before the server. */
+const YAML_OF_KUBECTL = `apiVersion: v1
+clusters:
+- cluster:
+    certificate-authority-data: ${'QUFB'.repeat(400)}
+    server: https://203.0.113.7:6443
+  name: one
+`;
+
+function twice(text: string): string {
+  return Buffer.from(Buffer.from(text).toString('base64')).toString('base64');
+}
+
 describe('no cluster', () => {
   const tokenless = (text: string) => text.replace(`{token: ${SECRET}}`, '{}');
 
@@ -119,7 +132,8 @@ describe('no cluster', () => {
       'server is missing',
       '',
     ],
-    ['for an absent file', '/nowhere/kubeconfig', null, 'ENOENT', 'YAML text of a kubeconfig'],
+    ['for an empty entry of a list', 'clusters:\n-', null, 'is no YAML map', 'whole YAML text'],
+    ['for cut off YAML', TOKEN.slice(0, 60), null, 'unexpected end of the stream', 'whole YAML text'],
   ])('%s', async (_, content, context, reason, next) => {
     const { details } = await problemOf(() => connectTo(content, context));
     expect(details.kind).toBe('connection');
@@ -130,6 +144,85 @@ describe('no cluster', () => {
   test('anywhere', async () => {
     const { message } = await problemOf(() => connectTo(null));
     expect(message).toContain('Set the input kubeconfig');
+  });
+
+  const NEITHER = 'It is neither the YAML of a kubeconfig, nor base64 of it, nor the path of a file that exists here';
+
+  test.each([
+    ['words', 'hello world', `${NEITHER} (ENOENT).`],
+    ['what a script prints for nothing', 'undefined', `${NEITHER} (ENOENT).`],
+    ['a JWT', `eyJhbGciOiJSUzI1NiJ9.${SECRET}.c2ln`, `${NEITHER} (ENOENT).`],
+    ['base64 of base64', twice(TOKEN), `${NEITHER} (ENAMETOOLONG).`],
+    ['the path of an absent file', '/nowhere/kubeconfig', `${NEITHER} (ENOENT).`],
+    ['the path of a directory', tmpdir(), 'It is the path of a directory, not of a file (EISDIR).'],
+  ])('in %s, which is not quoted', async (_, text, reason) => {
+    const { details, message, stack } = await problemOf(() => connectTo(text));
+    expect(details.reason).toBe(reason);
+    expect(details.next).toContain('path of such a file');
+    expect(message + stack).not.toContain(text);
+  });
+
+  test.each([
+    ['YAML', (text: string) => text],
+    ['base64', (text: string) => Buffer.from(text).toString('base64')],
+  ])('in %s that was cut off, which is told', async (_, encode) => {
+    const text = encode(YAML_OF_KUBECTL);
+    const early = await problemOf(() => connectTo(text.slice(0, text.length / 3)));
+    expect(early.details.reason).toMatch(
+      /^It is not a kubeconfig: clusters\[0\]\S* is missing; the text looks cut off\.$/,
+    );
+    const { details } = await problemOf(() => connectTo(encode('apiVersion: v1\n')));
+    expect(details.next).toContain('it looks cut off');
+  });
+
+  describe('where $KUBECONFIG', () => {
+    const previous = process.env.KUBECONFIG;
+    afterEach(() => {
+      if (previous === undefined) delete process.env.KUBECONFIG;
+      else process.env.KUBECONFIG = previous;
+    });
+    const byDefault = (variable: string) => {
+      process.env.KUBECONFIG = variable;
+      return problemOf(() => connectTo(null, null, { ...NOWHERE, hasDefaultKubeconfig: true }));
+    };
+
+    test('names an absent file, which is told with its path', async () => {
+      const { message } = await byDefault('/nowhere/kubeconfig');
+      expect(message).toBe(
+        'Reading the kubeconfig ($KUBECONFIG, /nowhere/kubeconfig): $KUBECONFIG names a file that does not exist here ' +
+          '(ENOENT). Let $KUBECONFIG be the path of a kubeconfig, unset it, or set the input kubeconfig, which takes ' +
+          'content as well.',
+      );
+    });
+
+    test.each([
+      ['content', TOKEN],
+      ['base64', Buffer.from(TOKEN).toString('base64')],
+      ['a token', SECRET],
+    ])('holds %s, which is not quoted', async (_, variable) => {
+      const { message, stack } = await byDefault(variable);
+      expect(message).toContain('Reading the kubeconfig ($KUBECONFIG): $KUBECONFIG names a file that does not exist');
+      expect(message + stack).not.toContain(variable);
+      expect(message + stack).not.toContain(SECRET);
+    });
+  });
+
+  test('in ~/.kube/config, which is told', async () => {
+    const { KUBECONFIG, HOME } = process.env;
+    const home = mkdtempSync(path.join(directory, 'home-'));
+    mkdirSync(path.join(home, '.kube', 'config'), { recursive: true });
+    delete process.env.KUBECONFIG;
+    process.env.HOME = home;
+    try {
+      const { message } = await problemOf(() => connectTo(null, null, { ...NOWHERE, hasDefaultKubeconfig: true }));
+      expect(message).toBe(
+        'Reading the kubeconfig (~/.kube/config): It is the path of a directory, not of a file (EISDIR). ' +
+          'Correct that file, or set the input kubeconfig.',
+      );
+    } finally {
+      Object.assign(process.env, { KUBECONFIG, HOME });
+      if (KUBECONFIG === undefined) delete process.env.KUBECONFIG;
+    }
   });
 
   test('in an empty file', async () => {
@@ -149,7 +242,7 @@ describe('no cluster', () => {
     ['a wrong escape', `token: "${SECRET}\\q"`],
   ])('in broken YAML with %s, which is told by its place and not quoted', async (_, line) => {
     const { message, stack } = await problemOf(() => connectTo(`apiVersion: v1\n${line}\n`));
-    expect(message).toMatch(/It is not a kubeconfig: .*\(\d+:\d+\)\./);
+    expect(message).toMatch(/It is not a kubeconfig: .*\(\d+:\d+\)(; the text looks cut off)?\./);
     expect(message + stack).not.toContain(SECRET);
   });
 });

@@ -34,6 +34,15 @@ describe('a refusal', () => {
     expect(statusProblem('Reading', response).details.reason).toBe(reason);
   });
 
+  test.each([
+    'admission webhook "validate.kyverno.svc" denied the request: label team is required',
+    'pods "a" is forbidden: exceeded quota: compute, requested: memory=1Gi, used: memory=4Gi, limited: memory=4Gi',
+    'pods "a" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false',
+  ])('by a rule of the cluster is no missing permission: %s', (words) => {
+    const { details } = statusProblem('Applying Pod a', status(403, words));
+    expect(details).toMatchObject({ kind: 'target', next: expect.stringContaining('A rule of the cluster') });
+  });
+
   test('comes with the object that was tried', async () => {
     const { client } = clientOn(status(403, 'pods "a" is forbidden'));
     expect((await problemOf(client.get('Pod', 'demo', 'a'))).details.tried).toBe('Reading Pod demo/a');

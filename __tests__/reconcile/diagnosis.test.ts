@@ -71,7 +71,14 @@ describe('trouble', () => {
 });
 
 describe('an explanation', () => {
-  const trouble = { pod: 'a-0', container: '', reason: 'not scheduled: no room.', next: 'Add nodes.', hopeless: true };
+  const trouble = {
+    pod: 'a-0',
+    uid: 'uid-1',
+    container: '',
+    reason: 'not scheduled: no room.',
+    next: 'Add nodes.',
+    hopeless: true,
+  };
 
   test('of a pod without a container shows its events alone, and ends its sentence once', async () => {
     const context = contextWith();

@@ -53,7 +53,7 @@ test('all that is missing is told as rules, one a resource', async () => {
       '  - apiGroups: [""], resources: [pods/proxy] (namespace demo), verbs: [get]',
       '  - apiGroups: ["storage.k8s.io"], resources: [storageclasses], verbs: [list]',
       '  - apiGroups: [""], resources: [services/proxy] (namespace vault), verbs: [get]',
-      'Add these rules to a Role in the namespace (a ClusterRole where no namespace is named), bound to that identity.',
+      'Add each rule to a Role in the namespace it names (to a ClusterRole where it names none), bound to that identity.',
     ].join('\n'),
   );
   expect(problem.details.kind).toBe('permission');

@@ -90,7 +90,9 @@ describe('waiting for the pods', () => {
       apiVersion: 'v1',
       kind: 'Event',
       metadata: { name: 'e', namespace: 'demo' },
-      involvedObject: { name: 'nats-a-0' },
+      involvedObject: {
+        uid: context.kube.all('Pod').find(({ metadata }) => metadata.name === 'nats-a-0')?.metadata.uid,
+      },
       type: 'Warning',
       reason: 'BackOff',
       message: 'restarting failed container',

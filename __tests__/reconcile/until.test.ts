@@ -49,6 +49,14 @@ describe('a wait', () => {
     expect(looks()).toBe(4);
   });
 
+  test('that a look can advise on ends with that advice', async () => {
+    const options = { clock: fakeClock(), log: recordedLog(), deadline: 0, tried: 'Waiting for it', next: 'Look.' };
+    const { details } = await problemOf(
+      until(options, async () => ({ done: false, missing: 'a room', next: 'Build.' })),
+    );
+    expect(details.next).toBe('Build.');
+  });
+
   test('whose deadline has passed looks once', async () => {
     await expect(waitFor(-5, null).ended).resolves.toBeUndefined();
     expect((await problemOf(waitFor(-5, 'a missing').ended)).details.kind).toBe('timeout');

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { JsonObject } from '../../src/json.ts';
 import { credentialsFlaw, verifyCredentials, verifyServers } from '../../src/reconcile/verify.ts';
-import { createAuthority, type KeyPair } from '../fakes/certificates.ts';
+import { type Authority, createAuthority, type KeyPair } from '../fakes/certificates.ts';
 import { problemOf } from '../fakes/problem.ts';
 import { contextWith, LABELS } from './context.ts';
 
@@ -74,11 +74,22 @@ describe("the roles' Secrets", () => {
         apiVersion: 'v1',
         kind: 'Secret',
         metadata: { name: `nats-a-${role}-creds`, namespace: 'demo' },
-        data: { 'tls.crt': base64(certificate), 'tls.key': base64(key) },
+        data: { 'tls.crt': base64(certificate), 'tls.key': base64(key), 'ca.crt': base64(root.certificate) },
       });
     }
+    putServers(context, root);
     return context;
   }
+  function putServers(context: ReturnType<typeof contextWith>, authority: Authority) {
+    const base64 = (text: string) => Buffer.from(text).toString('base64');
+    context.kube.put({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'nats-a-server-certs', namespace: 'demo' },
+      data: { 'tls.crt': base64(authority.issue(['nats-a']).certificate), 'ca.crt': base64(authority.certificate) },
+    });
+  }
+
   const issue = (role: string) => root.issue([`${role}-nats-a`]);
 
   test('pass when all three are good', async () => {
@@ -96,8 +107,21 @@ describe("the roles' Secrets", () => {
         'Verifying the credentials of nats-a: Clients could not log in with them.',
         '  - Secret nats-a-admin-creds: tls.key is not the key of tls.crt',
         '  - Secret nats-a-reader-creds does not exist',
-        'Delete the Secret that is named: cert-manager issues it again within seconds. Then run again.',
+        'Delete the Secrets that are named (kubectl -n demo delete secret NAME): cert-manager issues them again within ' +
+          'seconds. Where the CA has changed delete those of the servers as well (nats-a-server-certs, ' +
+          'nats-a-cluster-certs), and have clients load theirs again. Then run again.',
       ].join('\n'),
+    );
+  });
+
+  test('are told when clients and servers trust different CAs, though each pair is good', async () => {
+    const context = contextOf({ superuser: issue('superuser'), admin: issue('admin'), reader: issue('reader') });
+    putServers(context, createAuthority('Root'));
+    const { details } = await problemOf(verifyCredentials(context, root.certificate));
+    expect(details.findings).toEqual(
+      ['superuser', 'admin', 'reader'].map(
+        (role) => `Secret nats-a-${role}-creds: the servers do not trust the CA that signed it`,
+      ),
     );
   });
 

@@ -12,6 +12,7 @@ function report(parts: Partial<RunReport> = {}): RunReport {
 describe('a summary', () => {
   test('of a run that changed something', () => {
     const full = report({
+      verified: true,
       leader: 'nats-a-1',
       adaptations: [{ wanted: 'StorageClass ebs', instead: 'the default class standard' }],
       notices: [{ severity: 'notice', input: 'minimum_memory_mb', message: 'Raised to 128 MiB: it is killed at 50.' }],
@@ -25,7 +26,7 @@ describe('a summary', () => {
   });
 
   test('of a run that had nothing to do', () => {
-    expect(renderSummary(report({ leader: 'nats-a-1' }), null)).toMatchSnapshot();
+    expect(renderSummary(report({ verified: true, leader: 'nats-a-1' }), null)).toMatchSnapshot();
   });
 
   test('of a run that failed before it knew the cluster', () => {
@@ -62,7 +63,7 @@ describe('a summary', () => {
 
   test('counts one change as one, and says nothing of the health of what was not verified', () => {
     const one = report({ changes: [{ action: 'create', object: 'Issuer demo/a', fields: [] }] });
-    expect(renderSummary(one, null)).toContain('**1 change made.**\n');
+    expect(renderSummary(one, null)).toContain('**1 change made.** The cluster was neither waited for nor verified');
   });
 });
 

@@ -14,12 +14,15 @@ import { conditionsOf, isTrue, withCondition, withoutCondition } from './conditi
 const WRITE = { fieldManager: 'cert-manager-certificates-issuing', dryRun: false };
 const DEFAULT_DURATION = '2160h';
 
+/** The role that ClusterIssuers sign by. */
+export const CLUSTER_ISSUER_ROLE = 'cluster-issuer';
+
 export interface CertManagerPorts {
   cluster: Cluster;
   vault: Vault;
   behaviour: Behaviour;
-  /** The CA behind every ClusterIssuer. */
-  clusterAuthority: PkiEngine;
+  /** The CA behind each ClusterIssuer, by name. */
+  clusterAuthorities: Map<string, PkiEngine>;
 }
 
 /** cert-manager's controllers (1.21.2) for Issuers of type vault and for Certificates. */
@@ -178,8 +181,9 @@ function sign(
     ttl: secondsOf(digText(spec, 'duration') || DEFAULT_DURATION),
   };
   if (issuer.kind === 'ClusterIssuer') {
-    const engine = ports.clusterAuthority;
-    return { ...engine.sign({ ...request, role: 'any' }), authority: engine.authority.certificate };
+    const engine = ports.clusterAuthorities.get(issuer.metadata.name);
+    if (engine === undefined) throw new VaultError(404, `no CA behind ClusterIssuer ${issuer.metadata.name}`);
+    return { ...engine.sign({ ...request, role: CLUSTER_ISSUER_ROLE }), authority: engine.authority.certificate };
   }
   const [mount = '', role = ''] = digText(issuer, 'spec', 'vault', 'path').split('/sign/');
   const engine = ports.vault.namespace(digText(issuer, 'spec', 'vault', 'namespace')).pki.get(mount);

@@ -1,5 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
+import { Problem } from '../problem.ts';
 import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
 
 /** Milliseconds; with the retries' budget a dead server is told within 30 s. */
@@ -35,6 +36,7 @@ export function createPool(options: PoolOptions): Transport & { close(): void } 
   const base = new URL(options.url);
   const prefix = base.pathname.replace(/\/$/, '');
   const secure = base.protocol === 'https:';
+  let closed = false;
   let pool: { agent: http.Agent; tls: TlsOptions } | undefined;
 
   function agentFor(tls: TlsOptions): http.Agent {
@@ -49,7 +51,7 @@ export function createPool(options: PoolOptions): Transport & { close(): void } 
   return {
     async send(request) {
       const credentials = await options.credentials();
-      return exchange(secure ? https : http, request, {
+      const answer = exchange(secure ? https : http, request, {
         protocol: base.protocol,
         hostname: base.hostname.replace(/^\[|\]$/g, ''),
         port: base.port,
@@ -58,11 +60,23 @@ export function createPool(options: PoolOptions): Transport & { close(): void } 
         agent: credentials.agent ?? agentFor(credentials.tls),
         headers: { 'user-agent': options.userAgent, ...credentials.headers },
       });
+      // The run has ended, and with it this request: nobody is to take that for a broken connection.
+      return answer.catch((error: unknown) => Promise.reject(closed ? abandoned(request) : error));
     },
     close() {
+      closed = true;
       pool?.agent.destroy();
     },
   };
+}
+
+function abandoned({ method, path }: HttpRequest): Problem {
+  return new Problem({
+    kind: 'cancelled',
+    tried: `Sending ${method} ${path.split('?')[0]}`,
+    reason: 'The run ended before an answer came.',
+    next: 'Look at the error that the run ended with.',
+  });
 }
 
 /** Leaves the requests in flight alone: agent.destroy() would end them too. */

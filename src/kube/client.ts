@@ -177,7 +177,7 @@ export function createKubeClient(transport: Transport): KubeClient {
     async isAllowed(access) {
       const [resource = '', subresource = ''] = access.resource.split('/');
       const answer = await exchange(
-        `Asking whether ${access.verb} ${access.resource} is allowed`,
+        `Checking the permission to ${access.verb} ${access.resource}`,
         {
           method: 'POST',
           path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',

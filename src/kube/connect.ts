@@ -54,6 +54,16 @@ export function connect(inputs: ConnectionInputs, surroundings: Surroundings): C
   };
 }
 
+/** Where a kubeconfig is read from. */
+interface Source {
+  /** For messages: "$KUBECONFIG". */
+  name: string;
+  load: (config: KubeConfig) => void;
+  /** What it means that there is no such file. */
+  absent: string;
+  next: string;
+}
+
 function load(config: KubeConfig, kubeconfig: string | null, surroundings: Surroundings): void {
   const source = sourceOf(kubeconfig, surroundings);
   try {
@@ -62,32 +72,44 @@ function load(config: KubeConfig, kubeconfig: string | null, surroundings: Surro
     throw new Problem({
       kind: 'connection',
       tried: `Reading the kubeconfig (${source.name})`,
-      reason: `${whyUnreadable(error)}.`,
-      next: 'Pass the whole YAML text of a kubeconfig, or the path of such a file, as input kubeconfig.',
+      reason: `${whyUnreadable(error, source)}.`,
+      next: source.next,
     });
   }
 }
 
+/** What else than its absence keeps a file from being read, by the code of the system. */
+const UNREADABLE: { [code: string]: string } = {
+  EISDIR: 'It is the path of a directory, not of a file',
+  EACCES: 'Its file exists, but this job may not read it',
+};
+
+/** What reading the beginning of a kubeconfig ends with. */
+const CUT_OFF = / is missing$|^unexpected end/;
+
 /** Never quotes what was read: YAML errors go on with the text around the mistake, and a "path" may be a pasted token. */
-function whyUnreadable(error: unknown): string {
-  if (error instanceof Error && 'code' in error) return `No such file can be read (${error.code})`;
+function whyUnreadable(error: unknown, source: Source): string {
+  if (typeof error === 'object' && error !== null && 'code' in error) {
+    return `${UNREADABLE[String(error.code)] ?? source.absent} (${error.code})`;
+  }
+  // Of client-node, which looks for fields in what is no map.
+  if (error instanceof TypeError) return 'It is not a kubeconfig: it, or an entry of its lists, is no YAML map';
   const [first = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
   // "password: *word" is an unknown alias, "password: !word" an unknown tag.
-  return `It is not a kubeconfig: ${first.replace(/"[^"]*"/g, '"..."').replace(/!<[^>]*>/g, '!<...>')}`;
+  const words = first.replace(/"[^"]*"/g, '"..."').replace(/!<[^>]*>/g, '!<...>');
+  return `It is not a kubeconfig: ${words}${CUT_OFF.test(words) ? '; the text looks cut off' : ''}`;
 }
 
-function sourceOf(kubeconfig: string | null, { inCluster, hasDefaultKubeconfig }: Surroundings) {
-  if (kubeconfig !== null) {
-    const content = isKubeconfigContent(kubeconfig) ? kubeconfig : kubeconfigInBase64(kubeconfig);
-    return content === null
-      ? { name: 'path in the input', load: (config: KubeConfig) => config.loadFromFile(kubeconfig) }
-      : { name: 'content of the input', load: (config: KubeConfig) => config.loadFromString(content) };
-  }
-  if (hasDefaultKubeconfig) {
-    return { name: '$KUBECONFIG or ~/.kube/config', load: (config: KubeConfig) => config.loadFromDefault() };
-  }
+function sourceOf(kubeconfig: string | null, { inCluster, hasDefaultKubeconfig }: Surroundings): Source {
+  if (kubeconfig !== null) return inputSource(kubeconfig);
+  if (hasDefaultKubeconfig) return defaultSource(process.env.KUBECONFIG ?? '');
   if (inCluster) {
-    return { name: "the pod's ServiceAccount", load: (config: KubeConfig) => config.loadFromCluster() };
+    return {
+      name: "the pod's ServiceAccount",
+      load: (config) => config.loadFromCluster(),
+      absent: "The pod's token cannot be read",
+      next: 'Set the input kubeconfig to the content or the path of a kubeconfig.',
+    };
   }
   throw new Problem({
     kind: 'connection',
@@ -95,6 +117,42 @@ function sourceOf(kubeconfig: string | null, { inCluster, hasDefaultKubeconfig }
     reason: 'The input kubeconfig is empty, there is no $KUBECONFIG or ~/.kube/config, and this runner is no pod.',
     next: 'Set the input kubeconfig to the content or the path of a kubeconfig.',
   });
+}
+
+function inputSource(kubeconfig: string): Source {
+  const content = isKubeconfigContent(kubeconfig) ? kubeconfig : kubeconfigInBase64(kubeconfig);
+  const asInput = {
+    absent: 'It is neither the YAML of a kubeconfig, nor base64 of it, nor the path of a file that exists here',
+    next: 'Pass the whole YAML text of a kubeconfig, or the path of such a file, as input kubeconfig.',
+  };
+  return content === null
+    ? { ...asInput, name: 'path in the input', load: (config) => config.loadFromFile(kubeconfig) }
+    : { ...asInput, name: 'content of the input', load: (config) => config.loadFromString(content) };
+}
+
+/** As client-node chooses: the files of $KUBECONFIG, else ~/.kube/config. `variable` is what $KUBECONFIG holds. */
+function defaultSource(variable: string): Source {
+  const load = (config: KubeConfig) => config.loadFromDefault();
+  if (variable === '') {
+    return {
+      name: '~/.kube/config',
+      load,
+      absent: 'There is no such file',
+      next: 'Correct that file, or set the input kubeconfig.',
+    };
+  }
+  const named = isPath(variable) ? `$KUBECONFIG, ${variable}` : '$KUBECONFIG';
+  return {
+    name: named,
+    load,
+    absent: '$KUBECONFIG names a file that does not exist here',
+    next: 'Let $KUBECONFIG be the path of a kubeconfig, unset it, or set the input kubeconfig, which takes content as well.',
+  };
+}
+
+/** Whether a text is a path beyond doubt, and may be shown: a token or a pasted kubeconfig is none. */
+function isPath(text: string): boolean {
+  return /^([A-Za-z]:\\|[.~]{0,2}\/)[\w./\\ :;~-]{1,200}$/.test(text) && !isKubeconfigContent(text);
 }
 
 function noSuchContext(config: KubeConfig): Problem {
@@ -107,7 +165,7 @@ function noSuchContext(config: KubeConfig): Problem {
     next:
       known.length > 0
         ? `Set the input context to one of: ${known.join(', ')}.`
-        : 'The kubeconfig has no contexts at all.',
+        : 'The kubeconfig has no contexts at all, it looks cut off: pass a whole one, as kubectl config view --raw prints.',
   });
 }
 

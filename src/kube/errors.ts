@@ -67,14 +67,24 @@ const BY_STATUS: { [status: number]: { kind: ProblemKind; next: string } } = {
   429: { kind: 'target', next: 'The API server is overloaded: run again later.' },
 };
 
+const ADMISSION: { kind: ProblemKind; next: string } = {
+  kind: 'target',
+  next: 'A rule of the cluster (a quota, Pod Security, a policy) refused the object: meet what the message names, for example by the input labels, or have the namespace exempted.',
+};
+
+/** RBAC says "cannot create resource"; every other 403 on an object is of an admission plugin or webhook. */
+function isAdmissionRefusal(status: number, words: string): boolean {
+  return status === 403 && /denied the request|exceeded quota|violates PodSecurity|must specify limits/.test(words);
+}
+
 /** An answer that is an error, in the API server's own words. */
 export function statusProblem(tried: string, response: HttpResponse): Problem {
   const status = statusOf(response);
-  const { kind, next } = BY_STATUS[response.status] ?? {
+  const words = status === null ? response.body.slice(0, 300).trim() : digText(status, 'message');
+  const { kind, next } = (isAdmissionRefusal(response.status, words) ? ADMISSION : BY_STATUS[response.status]) ?? {
     kind: 'target' satisfies ProblemKind,
     next: "Look at the API server's and the admission webhooks' logs; running again is safe.",
   };
-  const words = status === null ? response.body.slice(0, 300).trim() : digText(status, 'message');
   return new Problem({ kind, tried, reason: `HTTP ${response.status}: ${words || 'no message'}.`, next });
 }
 

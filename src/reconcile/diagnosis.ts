@@ -22,6 +22,8 @@ const HOPELESS_WAITING: { [reason: string]: string } = {
 /** A pod's trouble in one sentence, and whether waiting on cannot help. */
 export interface Trouble {
   pod: string;
+  /** Tells the pod's events from those of a pod of the same name before it. */
+  uid: string;
   container: string;
   reason: string;
   next: string;
@@ -34,11 +36,15 @@ export function troublesOf(pods: KubeObject[]): Trouble[] {
   return troubles.sort((a, b) => Number(b.hopeless) - Number(a.hopeless));
 }
 
+function identityOf({ metadata }: KubeObject): { pod: string; uid: string } {
+  return { pod: metadata.name, uid: digText(metadata, 'uid') };
+}
+
 function schedulingTroubles(pod: KubeObject): Trouble[] {
   return digObjects(pod.status, 'conditions')
     .filter((condition) => condition.type === 'PodScheduled' && condition.status === 'False')
     .map((condition) => ({
-      pod: pod.metadata.name,
+      ...identityOf(pod),
       container: '',
       reason: `not scheduled: ${digText(condition, 'message')}`,
       next: 'Add nodes that fit, or relax the inputs host_anti_affinity, zone_spread, instance_type_anti_affinity_required or the node inputs.',
@@ -49,11 +55,11 @@ function schedulingTroubles(pod: KubeObject): Trouble[] {
 function containerTroubles(pod: KubeObject): Trouble[] {
   return digObjects(pod.status, 'containerStatuses').flatMap((status) => {
     const trouble = containerTrouble(status);
-    return trouble === null ? [] : [{ pod: pod.metadata.name, container: digText(status, 'name'), ...trouble }];
+    return trouble === null ? [] : [{ ...identityOf(pod), container: digText(status, 'name'), ...trouble }];
   });
 }
 
-function containerTrouble(status: JsonObject): Omit<Trouble, 'pod' | 'container'> | null {
+function containerTrouble(status: JsonObject): Omit<Trouble, 'pod' | 'uid' | 'container'> | null {
   const reason = digText(status, 'state', 'waiting', 'reason');
   const next = HOPELESS_WAITING[reason];
   if (next !== undefined) {
@@ -80,8 +86,8 @@ function containerTrouble(status: JsonObject): Omit<Trouble, 'pod' | 'container'
 
 /** The trouble as an error, with the pod's last warnings and log lines written to the log first. */
 export async function explain({ kube, log, namespace }: RunContext, trouble: Trouble): Promise<Problem> {
-  const { pod, container } = trouble;
-  const fields = `involvedObject.name=${pod},type=Warning`;
+  const { pod, uid, container } = trouble;
+  const fields = `involvedObject.uid=${uid},type=Warning`;
   const events = await kube.list('Event', namespace, { fields });
   for (const event of events.slice(-LOG_LINES))
     log.info(`  event  ${digText(event, 'reason')}: ${digText(event, 'message')}`);

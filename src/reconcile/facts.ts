@@ -1,4 +1,5 @@
 import { selectorLabels } from '../desired/labels.ts';
+import { issuerName } from '../desired/names.ts';
 import type { ImmutableFields, TargetFacts } from '../desired/state.ts';
 import type { Inputs } from '../inputs/table.ts';
 import { dig, digObjects, digText, isJsonObject } from '../json.ts';
@@ -18,11 +19,13 @@ export interface Findings {
 /** Reads what the desired state of the cluster `name` depends on. Throws where the target lacks what was insisted on. */
 export async function gatherFacts(kube: KubeClient, inputs: Inputs, target: Target, name: string): Promise<Findings> {
   const { namespace } = inputs;
-  const [statefulSet, claims] = await Promise.all([
+  const [statefulSet, issuer, claims] = await Promise.all([
     kube.get('StatefulSet', namespace, name),
+    kube.get('Issuer', namespace, issuerName(name, 'admin')),
     kube.list('PersistentVolumeClaim', namespace, { labels: labelSelector(selectorLabels(name)) }),
   ]);
   if (statefulSet !== null) checkReplicas(inputs, statefulSet);
+  if (issuer !== null) checkMount(inputs, issuer);
   const storage = statefulSet === null ? chooseStorageClass(inputs, target.storageClasses) : null;
   const priority = choosePriorityClass(inputs, target.priorityClass);
   return {
@@ -53,6 +56,18 @@ function checkReplicas({ replicas, namespace }: Inputs, { spec, metadata }: Kube
         ? 'The streams of a single server cannot join a JetStream cluster.'
         : 'The streams on the servers that would go could lose their data.',
     next: `Nothing was written. Set the input replicas back to ${live}, or make a cluster of another name and move the data (nats stream backup and restore).`,
+  });
+}
+
+/** cert-manager would go on with the old CA's certificates until each is renewed: clients and servers would part. */
+function checkMount({ vault_internal_pki_backend_mount_path: wanted, namespace }: Inputs, issuer: KubeObject): void {
+  const [live = ''] = digText(issuer.spec, 'vault', 'path').split('/sign/');
+  if (live === wanted) return;
+  throw new Problem({
+    kind: 'target',
+    tried: `Changing the PKI mount of Issuer ${namespace}/${issuer.metadata.name} from ${live} to ${wanted}`,
+    reason: 'Clients and servers would trust different CAs until all their certificates are renewed.',
+    next: `Nothing was written. Set the input vault_internal_pki_backend_mount_path back to ${live}, or make a cluster of another name at the new mount.`,
   });
 }
 

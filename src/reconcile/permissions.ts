@@ -68,9 +68,9 @@ export async function checkPermissions(kube: KubeClient, accesses: Access[]): Pr
   throw new Problem({
     kind: 'permission',
     tried: "Checking the kubeconfig identity's permissions",
-    reason: `${missing.length} are missing; nothing was written.`,
+    reason: `${missing.length} ${missing.length === 1 ? 'is' : 'are'} missing; nothing was written.`,
     findings: rulesFor(missing),
-    next: 'Add these rules to a Role in the namespace (a ClusterRole where no namespace is named), bound to that identity.',
+    next: 'Add each rule to a Role in the namespace it names (to a ClusterRole where it names none), bound to that identity.',
   });
 }
 

@@ -38,7 +38,7 @@ export async function waitForRollout(context: RunContext): Promise<void> {
       if (trouble === undefined) return progress;
       hopelessSince = trouble.hopeless ? (hopelessSince ?? clock.now()) : undefined;
       if (hopelessSince !== undefined && clock.now() - hopelessSince >= GRACE) throw await explain(context, trouble);
-      return { done: false, missing: `${progress.missing}; ${trouble.pod}: ${trouble.reason}` };
+      return { done: false, missing: `${progress.missing}; ${trouble.pod}: ${trouble.reason}`, next: trouble.next };
     },
   );
 }

@@ -16,6 +16,7 @@ export async function settle(context: RunContext): Promise<void> {
   ]);
   // Verifying may have restarted a server, which is whole before its pod is Ready again.
   await waitForRollout(context);
+  report.verified = true;
   report.leader = leader;
   log.info(
     leader === ''

@@ -5,7 +5,14 @@ import type { Log } from '../report/log.ts';
 const REPEAT_PROGRESS_EVERY = 15_000;
 
 /** Where a wait stands: done, or in words what is still missing. */
-export type Progress = { done: true } | { done: false; missing: string };
+export type Progress =
+  | { done: true }
+  | {
+      done: false;
+      missing: string;
+      /** What to do about it, where that is known better than for the whole wait. */
+      next?: string;
+    };
 
 export interface WaitOptions {
   clock: Clock;
@@ -38,7 +45,7 @@ export async function until(options: WaitOptions, look: () => Promise<Progress>)
         kind: 'timeout',
         tried,
         reason: `After ${seconds(now - started)}: ${missing}.`,
-        next,
+        next: progress.next ?? next,
       });
     }
     if (missing !== told.missing || now - told.at >= REPEAT_PROGRESS_EVERY) {

@@ -45,33 +45,66 @@ async function serverReports(context: RunContext): Promise<ServerReport[]> {
   );
 }
 
+/** A certificate with its chain, its key and the CA that verifies the other side; PEM. */
+export interface Pair {
+  certificate: string;
+  key: string;
+  authority: string;
+}
+
 /**
  * Checks that each role's Secret holds what a client needs: a certificate for the role's user that is valid now and that
- * the CA of Vault's PKI mount signed, and its key.
+ * the CA of Vault's PKI mount signed, and its key; and that clients and servers trust each other.
  *
  * @param authorities PEM of the certificates at the PKI mount
  */
 export async function verifyCredentials(context: RunContext, authorities: string): Promise<void> {
-  const findings = await Promise.all(ROLES.map((role) => credentialsFinding(context, role, authorities)));
+  const servers = await readPair(context, secretName(context.name, 'server'));
+  const findings = await Promise.all(ROLES.map((role) => credentialsFinding(context, role, authorities, servers)));
   const wrong = findings.filter((finding) => finding !== null);
   if (wrong.length === 0) return;
+  const { namespace, name } = context;
   throw new Problem({
     kind: 'unhealthy',
-    tried: `Verifying the credentials of ${context.name}`,
+    tried: `Verifying the credentials of ${name}`,
     reason: 'Clients could not log in with them.',
     findings: wrong,
-    next: 'Delete the Secret that is named: cert-manager issues it again within seconds. Then run again.',
+    next:
+      `Delete the Secrets that are named (kubectl -n ${namespace} delete secret NAME): cert-manager issues them again ` +
+      'within seconds. Where the CA has changed delete those of the servers as well ' +
+      `(${secretName(name, 'server')}, ${secretName(name, 'cluster')}), and have clients load theirs again. Then run again.`,
   });
 }
 
-async function credentialsFinding(context: RunContext, role: Role, authorities: string): Promise<string | null> {
-  const { kube, namespace, name, clock } = context;
+async function credentialsFinding(
+  context: RunContext,
+  role: Role,
+  authorities: string,
+  servers: Pair | null,
+): Promise<string | null> {
+  const { name, clock } = context;
   const secret = secretName(name, role);
-  const found = await kube.get('Secret', namespace, secret);
-  if (found === null) return `Secret ${secret} does not exist`;
-  const pem = (key: string) => Buffer.from(digText(found.data, key), 'base64').toString('utf8');
-  const flaw = credentialsFlaw(pem('tls.crt'), pem('tls.key'), authorities, userName(name, role), clock.now());
+  const pair = await readPair(context, secret);
+  if (pair === null) return `Secret ${secret} does not exist`;
+  const flaw =
+    credentialsFlaw(pair.certificate, pair.key, authorities, userName(name, role), clock.now()) ??
+    trustFlaw(pair, servers);
   return flaw === null ? null : `Secret ${secret}: ${flaw}`;
+}
+
+async function readPair({ kube, namespace }: RunContext, secret: string): Promise<Pair | null> {
+  const found = await kube.get('Secret', namespace, secret);
+  if (found === null) return null;
+  const pem = (key: string) => Buffer.from(digText(found.data, key), 'base64').toString('utf8');
+  return { certificate: pem('tls.crt'), key: pem('tls.key'), authority: pem('ca.crt') };
+}
+
+/** Why client and servers refuse each other though each certificate is good; null when they do not. */
+export function trustFlaw(client: Pair, servers: Pair | null): string | null {
+  if (servers === null) return 'the servers have no certificate';
+  if (!verifies(client.certificate, servers.authority)) return 'the servers do not trust the CA that signed it';
+  if (!verifies(servers.certificate, client.authority)) return "its ca.crt does not verify the servers' certificate";
+  return null;
 }
 
 /** What is wrong with a client certificate; null when it is good at `now` (milliseconds). Never quotes a key. */
@@ -82,14 +115,13 @@ export function credentialsFlaw(
   user: string,
   now: number,
 ): string | null {
-  const chain = certificatesIn(certificate);
-  const [leaf, ...intermediates] = chain;
+  const [leaf] = certificatesIn(certificate);
   if (leaf === undefined) return 'tls.crt holds no certificate';
   if (!matchesKey(leaf, key)) return 'tls.key is not the key of tls.crt';
   if (leaf.checkHost(user) === undefined) return `the certificate is not for the NATS user ${user}`;
   if (now < leaf.validFromDate.getTime()) return `the certificate is not valid before ${leaf.validFrom}`;
   if (now > leaf.validToDate.getTime()) return `the certificate has expired: ${leaf.validTo}`;
-  if (!isSigned(leaf, intermediates, certificatesIn(authorities))) return "the CA of Vault's PKI mount did not sign it";
+  if (!verifies(certificate, authorities)) return "the CA of Vault's PKI mount did not sign it";
   return null;
 }
 
@@ -99,6 +131,12 @@ function matchesKey(leaf: X509Certificate, key: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether the first of the certificates, over the others, leads to one of the authorities; PEM. */
+function verifies(certificates: string, authorities: string): boolean {
+  const [leaf, ...intermediates] = certificatesIn(certificates);
+  return leaf !== undefined && isSigned(leaf, intermediates, certificatesIn(authorities));
 }
 
 /** Whether the certificate, over intermediates, leads to one of the authorities. */

@@ -24,10 +24,12 @@ export interface RunReport {
   notices: Notice[];
   changes: Change[];
   outputs: Outputs;
+  /** Whether the cluster was waited for and found whole. */
+  verified: boolean;
   /** JetStream's meta leader; '' before it is verified, and for a single server. */
   leader: string;
 }
 
 export function emptyReport(): RunReport {
-  return { adaptations: [], notices: [], changes: [], outputs: {}, leader: '' };
+  return { adaptations: [], notices: [], changes: [], outputs: {}, verified: false, leader: '' };
 }

@@ -36,7 +36,7 @@ export function renderSummary(report: RunReport, error: unknown): string {
     .join('\n\n');
 }
 
-function outcome({ changes, leader }: RunReport, error: unknown): string {
+function outcome({ changes, verified, leader }: RunReport, error: unknown): string {
   if (error instanceof Problem) {
     const { kind, tried, reason, findings = [], next } = error.details;
     const list = findings.map((finding) => `- ${escaped(finding)}`).join('\n');
@@ -49,10 +49,13 @@ function outcome({ changes, leader }: RunReport, error: unknown): string {
       .join('\n\n');
   }
   if (error !== null) return '**Failed** by a defect of this action: see the log.';
-  const health = leader === '' ? '' : ` The cluster is healthy; JetStream's meta leader is ${code(leader)}.`;
-  return changes.length === 0
-    ? `**Nothing to change.**${health}`
-    : `**${changes.length} ${changes.length === 1 ? 'change' : 'changes'} made.**${health}`;
+  const count = `${changes.length} ${changes.length === 1 ? 'change' : 'changes'} made`;
+  return `**${changes.length === 0 ? 'Nothing to change' : count}.** ${healthOf(verified, leader)}`;
+}
+
+function healthOf(verified: boolean, leader: string): string {
+  if (!verified) return 'The cluster was neither waited for nor verified, as `wait` is false.';
+  return `The cluster is healthy${leader === '' ? '' : `; JetStream's meta leader is ${code(leader)}`}.`;
 }
 
 function table(title: string, head: string[], rows: string[][]): string {

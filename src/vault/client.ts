@@ -94,7 +94,8 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
         return { request, response: outcome.response };
       }
       // Requests go side by side: one of them tells what all of them wait for.
-      if (count === 1 && waiting === 0) progress(`${waitReason(outcome)} Waiting for it, up to ${BUDGET / 1000} s.`);
+      if (count === 1 && waiting === 0)
+        progress(`${waitReason(outcome, pathPrefix === '')} Waiting for it, up to ${BUDGET / 1000} s.`);
       waiting++;
       await clock.sleep(delay).finally(() => waiting--);
     }
@@ -198,8 +199,11 @@ function mayPass({ response, error }: Outcome): boolean {
   return response.status === 412 || response.status === 429 || (response.status >= 500 && response.status !== 501);
 }
 
-function waitReason({ response, error }: Outcome): string {
-  if (error !== undefined) return `Vault cannot be reached (${codeOf(error) || error.message}).`;
+function waitReason({ response, error }: Outcome, direct: boolean): string {
+  if (error !== undefined) {
+    const server = direct ? 'Vault' : 'The API server, which leads to Vault,';
+    return `${server} cannot be reached (${codeOf(error) || error.message}).`;
+  }
   return response.status === 503
     ? 'Vault is sealed or unavailable (HTTP 503).'
     : `Vault answered HTTP ${response.status}.`;
