@@ -20,6 +20,13 @@ describe('generated files', () => {
     expect(readFileSync('action.yml', 'utf8')).toBe(actionYml());
   });
 
+  test('the README tells which inputs have no effect though they are true by default, where nothing warns', () => {
+    const [paragraph = ''] =
+      /^These inputs are accepted without[\s\S]*?<!-- not-yet:start -->/m.exec(readFileSync('README.md', 'utf8')) ?? [];
+    const silent = INPUT_NAMES.filter((name) => 'notYet' in INPUTS[name] && INPUTS[name].defaultText === 'true');
+    expect([...paragraph.matchAll(/`(\w+_\w+)`/g)].map(([, name]) => name).sort()).toEqual([...silent].sort());
+  });
+
   test("the README's tables are what the generator makes", () => {
     const readme = readFileSync('README.md', 'utf8');
     expect(readme).toBe(withTables(readme));

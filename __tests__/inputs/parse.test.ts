@@ -6,6 +6,7 @@ import { environmentWith, findingsOf, problemOf } from './environment-with.ts';
 import { inputsWith } from './inputs-with.ts';
 
 const [PEM = ''] = rootCertificates;
+const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`;
 const SERVICE_URL = 'http://vault.vault.svc:8200';
 
 function parsed(name: InputName, text: string): unknown {
@@ -77,7 +78,10 @@ describe('what each input accepts', () => {
     ['kubeconfig', 'YXBpVmVyc2lvbjogdjEK', 'YXBpVmVyc2lvbjogdjEK'],
     ['kubeconfig', '/home/me/.kube/config', '/home/me/.kube/config'],
     ['context', 'arn:aws:eks:eu-west-1:1234:cluster/prod', 'arn:aws:eks:eu-west-1:1234:cluster/prod'],
-    ['nats_image', 'localhost:5000/nats@sha256:abcd', 'localhost:5000/nats@sha256:abcd'],
+    ['nats_image', 'nats:2.14.6', 'nats:2.14.6'],
+    ['nats_image', 'localhost:5000/nats:mine', 'localhost:5000/nats:mine'],
+    ['nats_image', `Reg.example.com/a__b/nats@${DIGEST}`, `Reg.example.com/a__b/nats@${DIGEST}`],
+    ['nats_image', `nats:latest@${DIGEST}`, `nats:latest@${DIGEST}`],
   ])('%s %j is %j', (name, text, value) => {
     expect(parsed(name, text)).toEqual(value);
   });
@@ -143,14 +147,26 @@ describe('what each input refuses, and what it says', () => {
     ['persistence_storage_class_name', 'gp3_fast', 'the name of a Kubernetes object'],
     ['certificate_issuer', 'Internal', 'the name of a Kubernetes object'],
     ['helm_version', 'v8.5.1', 'a version such as 2.10.26, three numbers with dots'],
+    ['helm_version', 'v8.5.1', ': write 8.5.1'],
+    [
+      'nats_version',
+      'V2.10.1',
+      'nats_version "V2.10.1" must be a version such as 2.10.26, three numbers with dots: write 2.10.1',
+    ],
     ['helm_version', '8.5', 'three numbers with dots'],
     ['nats_version', '2.10.026', 'three numbers with dots'],
     ['voluntary_disruption_window_cron_schedule', '0 4 * *', 'a cron schedule of five fields'],
-    ['nats_image', 'nats 2.10', 'an image such as'],
-    ['nats_image', 'https://docker.io/nats', 'an image such as'],
+    ['nats_image', 'nats 2.10', 'an image with its tag or digest, such as'],
+    ['nats_image', 'https://docker.io/nats', 'an image with its tag or digest, such as'],
+    ['nats_image', 'reg.example.com/Nats:1', 'an image with its tag or digest, such as'],
+    ['nats_image', 'nats@sha256:abcd', 'an image with its tag or digest, such as'],
+    ['exporter_image', 'nats:', 'an image with its tag or digest, such as'],
+    ['reloader_image', 'reg.example.com/nats', ': untagged means latest, which changes with time'],
+    ['nats_image', 'localhost:5000/nats', ': untagged means latest, which changes with time'],
+    ['nats_image', 'nats:latest', ': latest changes with time'],
     ['labels', 'payments', 'labels "payments" must be a YAML map of labels, such as team: payments'],
     ['labels', '- team', 'must be a YAML map of labels'],
-    ['labels', 'team: [a]', 'must have a text as the value of team'],
+    ['labels', 'team: [a]', 'labels must have a text as value of "team", not a list or a map'],
     ['labels', 'team: a\nteam: b', 'must be a YAML map of labels: duplicated mapping key'],
     ['labels', '"', 'must be a YAML map of labels: unexpected end'],
     ['labels', '"a b": c', 'not "a b"'],
@@ -158,7 +174,12 @@ describe('what each input refuses, and what it says', () => {
     ['labels', '/team: c', 'not "/team"'],
     ['labels', '__proto__: c', 'not "__proto__"'],
     ['labels', 'team: "a b"', 'not "a b"'],
-    ['labels', `team: ${'a'.repeat(64)}`, 'at most 63'],
+    [
+      'labels',
+      `long: ${'a'.repeat(64)}`,
+      'labels must have at most 63 letters, digits, "-", "_" and "." as value of "long"',
+    ],
+    ['labels', 'team: -a', 'a letter or digit first and last, not "-a"'],
     ['labels', 'app.kubernetes.io/name: x', 'must not set app.kubernetes.io/name, which this action sets itself'],
     ['labels', 'app.kubernetes.io/instance: x', 'must not set app.kubernetes.io/instance'],
     ['labels', 'app.kubernetes.io/managed-by: x', 'must not set app.kubernetes.io/managed-by'],
@@ -293,6 +314,39 @@ describe('unknown inputs', () => {
   test('other variables of the environment are not inputs', () => {
     const env = { ...environmentWith({}), PATH: '/bin', GITHUB_TOKEN: 'x', NAMESPACE: 'other' };
     expect(parseInputs(env).inputs.namespace).toBe('demo');
+  });
+});
+
+describe('labels', () => {
+  test('each mistake is a finding of its own, which names the label', () => {
+    const labels = 'team: payments\n"a b": c\nlist: [a]\nteam2: "a b"\napp.kubernetes.io/name: x';
+    const problem = problemOf({ labels });
+    expect(problem?.details.reason).toMatch(/^4 mistakes/);
+    expect(problem?.details.findings).toEqual([
+      'labels must have keys such as team or example.com/team, not "a b"',
+      'labels must have a text as value of "list", not a list or a map',
+      'labels must have at most 63 letters, digits, "-", "_" and "." as value of "team2", a letter or digit first and ' +
+        'last, not "a b"',
+      'labels must not set app.kubernetes.io/name, which this action sets itself',
+    ]);
+  });
+
+  test('a secret in one of them is not quoted', () => {
+    const token = 'hvs.CAESIJ-abcdefghijklmnop';
+    expect(findingsOf({ vault_token: token, labels: `a: [b]\ntoken: "${token} "` })).toEqual([
+      'labels contains a secret, and must be a YAML map of labels',
+    ]);
+  });
+});
+
+describe('versions', () => {
+  test.each<[InputName, RegExp]>([
+    ['nats_version', /a release of (?<known>.*)$/],
+    ['helm_version', /known are (?<known>\S+).* (?<last>\S+)$/],
+  ])('the sentence of %s tells which are known', (name, pattern) => {
+    const { known = '', last } = pattern.exec(findingsOf({ [name]: '0.0.1' })[0] ?? '')?.groups ?? {};
+    expect(known).toMatch(/^\d/);
+    expect(INPUTS[name].sentence).toContain(last === undefined ? known : `${known} to ${last}`);
   });
 });
 

@@ -30,7 +30,7 @@ export function readLabels(given: string): Reading<{ [key: string]: string }> {
     if (refusal === null) labels.set(key, value);
     else refusals.push(refusal);
   }
-  return refusals.length > 0 ? { refusal: refusals.join('; ') } : { value: Object.fromEntries(labels) };
+  return refusals.length > 0 ? { refusals } : { value: Object.fromEntries(labels) };
 }
 
 function refuseLabel(key: string, value: unknown): string | null {
@@ -40,7 +40,10 @@ function refuseLabel(key: string, value: unknown): string | null {
   if (!prefixFits || !LABEL_PART.test(key.slice(slash + 1))) {
     return `must have keys such as team or example.com/team, not ${JSON.stringify(key)}`;
   }
-  if (typeof value !== 'string') return `must have a text as the value of ${key}`;
+  if (typeof value !== 'string') return `must have a text as value of ${JSON.stringify(key)}, not a list or a map`;
   if (value === '' || LABEL_PART.test(value)) return null;
-  return `must give ${key} at most 63 letters, digits, "-", "_" and ".", not ${JSON.stringify(value)}`;
+  return (
+    `must have at most 63 letters, digits, "-", "_" and "." as value of ${JSON.stringify(key)}, ` +
+    `a letter or digit first and last, not ${JSON.stringify(value)}`
+  );
 }

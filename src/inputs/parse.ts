@@ -17,8 +17,8 @@ const SPECS: { readonly [Name in InputName]: InputSpec<Inputs[Name]> } = INPUTS;
 export function parseInputs(env: Environment): { inputs: Inputs } {
   const secrets = secretsOf(env);
   const found: Partial<Inputs> = {};
-  const mistakes = INPUT_NAMES.map((name) => readInto(found, name, textOf(env, name), secrets));
-  const findings = [...mistakes.filter((mistake) => mistake !== null), ...crossCheck(found), ...unknownInputs(env)];
+  const mistakes = INPUT_NAMES.flatMap((name) => readInto(found, name, textOf(env, name), secrets));
+  const findings = [...mistakes, ...crossCheck(found), ...unknownInputs(env)];
   if (findings.length === 0 && isComplete(found)) return { inputs: found };
   throw new Problem({
     kind: 'input',
@@ -29,29 +29,29 @@ export function parseInputs(env: Environment): { inputs: Inputs } {
   });
 }
 
-/** Sets the input in `found`, or returns what is wrong with it. */
+/** Sets the input in `found`, or returns what is wrong with it, a sentence each. */
 function readInto<Name extends InputName>(
   found: Partial<Inputs>,
   name: Name,
   text: string,
   secrets: string[],
-): string | null {
+): string[] {
   const spec = SPECS[name];
   if (text === '') {
-    if (spec.default === undefined) return `${name} is missing: it must be ${spec.rule}`;
+    if (spec.default === undefined) return [`${name} is missing: it must be ${spec.rule}`];
     found[name] = spec.default;
-    return null;
+    return [];
   }
   const reading = spec.read(text);
-  if ('refusal' in reading) return mistake(name, spec, text, reading.refusal, secrets);
-  found[name] = reading.value;
-  return null;
-}
-
-function mistake(name: string, spec: InputSpec<unknown>, text: string, refusal: string, secrets: string[]): string {
-  if (spec.secret) return `${name} ${refusal}`;
-  const misplaced = secrets.some((secret) => text.includes(secret));
-  return misplaced ? `${name} contains a secret, and must be ${spec.rule}` : `${name} ${quoted(text)} ${refusal}`;
+  if ('value' in reading) {
+    found[name] = reading.value;
+    return [];
+  }
+  if (!spec.secret && secrets.some((secret) => text.includes(secret))) {
+    return [`${name} contains a secret, and must be ${spec.rule}`];
+  }
+  if ('refusals' in reading) return reading.refusals.map((refusal) => `${name} ${refusal}`);
+  return [spec.secret ? `${name} ${reading.refusal}` : `${name} ${quoted(text)} ${reading.refusal}`];
 }
 
 const LONGEST_QUOTE = 80;

@@ -1,5 +1,8 @@
-/** What became of a text that was read: the value, or what is wrong with it as a phrase that follows the value. */
-export type Reading<T> = { value: T } | { refusal: string };
+/**
+ * What became of a text that was read: the value, what is wrong with it as a phrase that follows the value, or what is
+ * wrong with its parts: phrases that follow the input's name and tell the part.
+ */
+export type Reading<T> = { value: T } | { refusal: string } | { refusals: string[] };
 
 /** Headings of the README's tables, in the order of the README. */
 export const GROUPS = [

@@ -25,13 +25,14 @@ export const INPUTS = {
     group: 'Cluster',
     rule: rules.version,
     default: '8.5.1',
-    sentence: 'Release of the bitnami/nats chart whose NATS and exporter versions are used. No chart is installed.',
+    sentence:
+      'Release of the bitnami/nats chart (8.0.0 to 9.0.28) whose NATS and exporter versions are used. No chart is installed.',
   }),
   nats_version: text({
     group: 'Cluster',
     rule: rules.version,
     default: null,
-    sentence: 'Version of nats-server. Empty: the one that helm_version ships.',
+    sentence: 'Version of nats-server, a release of 2.10, 2.11, 2.12, 2.14. Empty: the one that helm_version ships.',
   }),
   replicas: choice({
     group: 'Cluster',
@@ -407,19 +408,22 @@ export const INPUTS = {
     group: 'Images',
     rule: rules.image,
     default: null,
-    sentence: 'Image of nats-server. Empty: docker.io/library/nats.',
+    sentence:
+      'Image of nats-server, with its tag or digest; nats_version (or helm_version) then only tells which server it is. Empty: docker.io/library/nats at that version.',
   }),
   reloader_image: text({
     group: 'Images',
     rule: rules.image,
     default: null,
-    sentence: 'Image of the config reloader. Empty: docker.io/natsio/nats-server-config-reloader.',
+    sentence:
+      'Image of the config reloader, with its tag or digest. Empty: docker.io/natsio/nats-server-config-reloader at a fixed version.',
   }),
   exporter_image: text({
     group: 'Images',
     rule: rules.image,
     default: null,
-    sentence: 'Image of the metrics exporter. Empty: docker.io/natsio/prometheus-nats-exporter.',
+    sentence:
+      'Image of the metrics exporter, with its tag or digest. Empty: docker.io/natsio/prometheus-nats-exporter at the version that goes with the server.',
   }),
   pull_through_cache_enabled: boolean({
     group: 'Images',

@@ -38,19 +38,49 @@ export const objectName = rule(
   isDnsSubdomain,
 );
 
-export const version = rule('version', 'a version such as 2.10.26, three numbers with dots', (text) =>
-  /^(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}$/.test(text),
-);
+const VERSION = 'a version such as 2.10.26, three numbers with dots';
+
+export const version: TextRule = {
+  says: VERSION,
+  values: 'version',
+  read: (text) => {
+    const [, prefix, numbers] = /^(v?)((?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){2})$/i.exec(text) ?? [];
+    if (numbers === undefined) return { refusal: `must be ${VERSION}` };
+    return prefix === '' ? { value: numbers } : { refusal: `must be ${VERSION}: write ${numbers}` };
+  },
+};
 
 export const cronSchedule = rule('cron schedule', 'a cron schedule of five fields, such as 0 4 * * *', (text) =>
   /^[\w*/,?-]+( +[\w*/,?-]+){4}$/.test(text),
 );
 
-export const image = rule(
-  'image',
-  'an image such as docker.io/library/nats:2.14.6-alpine',
-  (text) => /^[A-Za-z0-9][\w./:@-]*$/.test(text) && !text.includes('//'),
+const IMAGE_RULE = 'an image with its tag or digest, such as docker.io/library/nats:2.14.6-alpine';
+
+const IMAGE_PART = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
+
+/** https://github.com/distribution/reference/blob/v0.6.0/reference.go */
+const IMAGE = new RegExp(
+  `^(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::\\d+)?/)?${IMAGE_PART}(?:/${IMAGE_PART})*` +
+    '(?::(?<tag>\\w[\\w.-]{0,127}))?(?<digest>@sha256:[0-9a-f]{64}|@sha512:[0-9a-f]{128})?$',
 );
+
+/**
+ * An image that stays what it is. `latest`, which is also what no tag means, is refused: a server that restarts would
+ * come back as another version than its peers, unasked, and than nats_version says.
+ */
+export const image: TextRule = {
+  says: IMAGE_RULE,
+  values: 'image',
+  read: (text) => {
+    const parts = IMAGE.exec(text)?.groups;
+    if (parts === undefined) return { refusal: `must be ${IMAGE_RULE}` };
+    if (parts.digest !== undefined) return { value: text };
+    if (parts.tag === undefined)
+      return { refusal: `must be ${IMAGE_RULE}: untagged means latest, which changes with time` };
+    if (parts.tag === 'latest') return { refusal: `must be ${IMAGE_RULE}: latest changes with time` };
+    return { value: text };
+  },
+};
 
 export const oneLine = rule('text', 'a single line', (text) => !/\p{Cc}/u.test(text));
 
