@@ -67,6 +67,28 @@ test('a jwt login gives a token with the policies of its role, until it is revok
   });
 });
 
+test.each<[string, JsonObject, string | null]>([
+  ['all bound claims', { repository: 'org/app', environment: 'production', ref: 'main' }, null],
+  ['another of the values', { repository: 'org/app', environment: 'staging' }, null],
+  ['a list with one of the values', { repository: 'org/app', environment: ['test', 'staging'] }, null],
+  ['another repository', { repository: 'org/other', environment: 'production' }, 'repository'],
+  ['no value of the list', { repository: 'org/app', environment: 'test' }, 'environment'],
+  ['a claim missing', { repository: 'org/app' }, 'environment'],
+])('a jwt login with %s', async (_, claims, refused) => {
+  await write('auth/jwt/role/bound', {
+    user_claim: 'repository',
+    bound_claims: { repository: 'org/app', environment: ['production', 'staging'] },
+  });
+  const { status, body } = await login('jwt', { role: 'bound', jwt: jwt(claims) });
+  if (refused === null) {
+    expect(status).toBe(200);
+    return;
+  }
+  const reason = claims[refused] === undefined ? 'is missing' : 'does not match any associated bound claim values';
+  expect(status).toBe(400);
+  expect(body).toEqual({ errors: [`error validating claims: claim "${refused}" ${reason}`] });
+});
+
 test('an AppRole login', async () => {
   await write('auth/approle/role/ci', { token_policies: ['ci'] });
   const { body: id } = await world.vault({ method: 'GET', path: 'auth/approle/role/ci/role-id' });

@@ -44,6 +44,7 @@ const METHODS: { [type: string]: (method: AuthMethod, body: JsonObject) => Login
       const reason = 'invalid audience (aud) claim: audience claim does not match any expected audience';
       throw new VaultError(400, `error validating token: ${reason}`);
     }
+    checkBoundClaims(role.bound_claims, claims);
     return { role, metadata: { role: name } };
   },
   approle: (method, body) => {
@@ -86,11 +87,29 @@ function claimsOf(token: string): JsonObject | undefined {
   }
 }
 
+/** Each claim, or an item of it, must be one of its bound values: https://developer.hashicorp.com/vault/docs/auth/jwt#bound-claims */
+function checkBoundClaims(bound: Json | undefined, claims: JsonObject): void {
+  for (const [claim, values] of Object.entries(isJsonObject(bound) ? bound : {})) {
+    const actual = listOf(claims[claim]);
+    if (actual.length === 0) {
+      throw new VaultError(400, `error validating claims: claim "${claim}" is missing`);
+    }
+    if (!listOf(values).some((value) => actual.includes(value))) {
+      const reason = `claim "${claim}" does not match any associated bound claim values`;
+      throw new VaultError(400, `error validating claims: ${reason}`);
+    }
+  }
+}
+
+function listOf(value: Json | undefined): Json[] {
+  return (Array.isArray(value) ? value : [value]).filter((item) => item !== undefined && item !== null);
+}
+
 function isBound(bound: Json | undefined, name: string): boolean {
   const names = texts(bound);
   return names.includes('*') || names.includes(name);
 }
 
 function texts(value: Json | undefined): string[] {
-  return (Array.isArray(value) ? value : [value]).filter((item) => item !== undefined).map(String);
+  return listOf(value).map(String);
 }

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../src/json.ts';
 
 /** How Vault reads a parameter and gives it back. */
-export type ParameterType = 'boolean' | 'integer' | 'text' | 'list' | 'seconds';
+export type ParameterType = 'boolean' | 'integer' | 'text' | 'list' | 'map' | 'seconds';
 
 export interface Parameter {
   type: ParameterType;
@@ -98,7 +98,13 @@ export const AUTH_ROLES: { [type: string]: Schema } = {
     bound_service_account_namespace_selector: text,
     bound_service_account_namespaces: list,
   },
-  jwt: { ...TOKEN_ROLE, role_type: parameter('text', 'jwt'), bound_audiences: list, user_claim: text },
+  jwt: {
+    ...TOKEN_ROLE,
+    role_type: parameter('text', 'jwt'),
+    bound_audiences: list,
+    bound_claims: parameter('map', null),
+    user_claim: text,
+  },
   approle: { ...TOKEN_ROLE, bind_secret_id: yes },
 };
 
@@ -123,6 +129,7 @@ const DECODERS: { [type in ParameterType]: (value: Json) => Json } = {
   integer: (value) => Number(value),
   text: (value) => String(value),
   list: (value) => (Array.isArray(value) ? value : splitList(String(value))),
+  map: (value) => value,
   seconds: (value) => (typeof value === 'number' ? value : secondsOf(value)),
 };
 
