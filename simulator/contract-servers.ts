@@ -40,7 +40,7 @@ export function clusterServers(kubeconfig: string, vaultToken: string): Contract
 function kubernetesPool(kubeconfig: string) {
   const { server, credentials } = connect(
     { kubeconfig, context: null },
-    { inCluster: false, hasDefaultKubeconfig: false },
+    { inCluster: false, kubeconfigVariable: '', hasHomeKubeconfig: false },
   );
   return createPool({ url: server, credentials, userAgent: USER_AGENT });
 }

@@ -61,7 +61,8 @@ export function openConnections(
 function surroundingsOf(env: Environment): Surroundings {
   const home = path.join(homedir(), '.kube', 'config');
   return {
-    hasDefaultKubeconfig: (env.KUBECONFIG ?? '') !== '' || existsSync(home),
+    kubeconfigVariable: env.KUBECONFIG ?? '',
+    hasHomeKubeconfig: existsSync(home),
     inCluster:
       (env.KUBERNETES_SERVICE_HOST ?? '') !== '' && existsSync('/var/run/secrets/kubernetes.io/serviceaccount/token'),
   };

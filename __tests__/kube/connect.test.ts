@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { connect } from '../../src/kube/connect.ts';
 import { problemOf } from '../fakes/problem.ts';
 
-const NOWHERE = { inCluster: false, hasDefaultKubeconfig: false };
+const NOWHERE = { inCluster: false, kubeconfigVariable: '', hasHomeKubeconfig: false };
 const SECRET = 'S3CRET-of-a-user';
 
 let directory: string;
@@ -72,7 +72,7 @@ describe('a kubeconfig', () => {
     process.env.KUBECONFIG = path.join(directory, 'default');
     writeFileSync(process.env.KUBECONFIG, TOKEN);
     try {
-      expect(connectTo(null, null, { ...NOWHERE, hasDefaultKubeconfig: true }).context).toBe('first');
+      expect(connectTo(null, null, { ...NOWHERE, kubeconfigVariable: process.env.KUBECONFIG }).context).toBe('first');
     } finally {
       if (previous === undefined) delete process.env.KUBECONFIG;
       else process.env.KUBECONFIG = previous;
@@ -183,7 +183,7 @@ describe('no cluster', () => {
     });
     const byDefault = (variable: string) => {
       process.env.KUBECONFIG = variable;
-      return problemOf(() => connectTo(null, null, { ...NOWHERE, hasDefaultKubeconfig: true }));
+      return problemOf(() => connectTo(null, null, { ...NOWHERE, kubeconfigVariable: variable }));
     };
 
     test('names an absent file, which is told with its path', async () => {
@@ -214,7 +214,7 @@ describe('no cluster', () => {
     delete process.env.KUBECONFIG;
     process.env.HOME = home;
     try {
-      const { message } = await problemOf(() => connectTo(null, null, { ...NOWHERE, hasDefaultKubeconfig: true }));
+      const { message } = await problemOf(() => connectTo(null, null, { ...NOWHERE, hasHomeKubeconfig: true }));
       expect(message).toBe(
         'Reading the kubeconfig (~/.kube/config): It is the path of a directory, not of a file (EISDIR). ' +
           'Correct that file, or set the input kubeconfig.',

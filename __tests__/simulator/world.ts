@@ -24,7 +24,7 @@ export async function createWorld(options: SimulatorOptions = {}): Promise<World
   const simulator = await startSimulator({ namespaces: [NAMESPACE], speed: 4, ...options });
   const cluster = connect(
     { kubeconfig: simulator.kubeconfig, context: null },
-    { inCluster: false, hasDefaultKubeconfig: false },
+    { inCluster: false, kubeconfigVariable: '', hasHomeKubeconfig: false },
   );
   const kubernetes = createPool({ url: cluster.server, credentials: cluster.credentials, userAgent: 'test' });
   const vault = createPool({

@@ -21,8 +21,10 @@ export interface ConnectionInputs {
 export interface Surroundings {
   /** The runner is a pod: it has a ServiceAccount token and the API server's address. */
   inCluster: boolean;
-  /** A kubeconfig of an earlier step or of the user: $KUBECONFIG or ~/.kube/config. */
-  hasDefaultKubeconfig: boolean;
+  /** What $KUBECONFIG holds, '' when it is not set: client-node reads it by itself. */
+  kubeconfigVariable: string;
+  /** There is a ~/.kube/config. */
+  hasHomeKubeconfig: boolean;
 }
 
 export interface ClusterConnection {
@@ -100,9 +102,10 @@ function whyUnreadable(error: unknown, source: Source): string {
   return `It is not a kubeconfig: ${words}${CUT_OFF.test(words) ? '; the text looks cut off' : ''}`;
 }
 
-function sourceOf(kubeconfig: string | null, { inCluster, hasDefaultKubeconfig }: Surroundings): Source {
+function sourceOf(kubeconfig: string | null, surroundings: Surroundings): Source {
+  const { inCluster, kubeconfigVariable, hasHomeKubeconfig } = surroundings;
   if (kubeconfig !== null) return inputSource(kubeconfig);
-  if (hasDefaultKubeconfig) return defaultSource(process.env.KUBECONFIG ?? '');
+  if (kubeconfigVariable !== '' || hasHomeKubeconfig) return defaultSource(kubeconfigVariable);
   if (inCluster) {
     return {
       name: "the pod's ServiceAccount",
