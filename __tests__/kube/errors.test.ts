@@ -51,6 +51,18 @@ describe('a refusal', () => {
 });
 
 describe('a connection that failed', () => {
+  test("leaves out Node's advice on its own options", () => {
+    const message =
+      'unable to verify the first certificate; if the root CA is installed locally, try running Node.js with --use-system-ca';
+    const error = Object.assign(new Error(message), { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' });
+    expect(connectionProblem('Reading', error)).toMatchObject({
+      details: {
+        reason: 'unable to verify the first certificate.',
+        next: expect.stringContaining('certificate-authority-data'),
+      },
+    });
+  });
+
   test.each([
     ['ENOTFOUND', 'does not resolve'],
     ['ECONNREFUSED', 'Nothing listens'],

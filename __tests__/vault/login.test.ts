@@ -115,7 +115,7 @@ describe('failures tell what the method needs', () => {
   });
 
   test.each<[string, number, string, string, string]>([
-    ['a role that does not exist', 400, 'role "deploy" could not be found', 'vault', 'vault_role; for approle'],
+    ['a role that does not exist', 400, 'role "deploy" could not be found', 'vault', 'Check vault_role'],
     ['another audience', 400, 'error validating token: invalid audience', 'vault', 'audience'],
     ['an auth method that is not enabled', 403, 'permission denied', 'permission', 'auth/jwt'],
     ['an auth method without configuration', 400, 'could not load configuration', 'vault', 'write auth/jwt/config'],

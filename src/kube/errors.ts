@@ -109,6 +109,9 @@ const BY_CODE: [pattern: RegExp, next: string][] = [
   [/ERR_INVALID_CHAR/, "The kubeconfig's token holds a line break or another sign that no header may have."],
 ];
 
+/** Advice for who starts Node by himself; a runner's user cannot follow it. */
+const NODE_HINT = /; if the root CA is installed locally.*$/;
+
 /** No answer arrived: the connection failed or broke. A Problem (say, of an exec plugin) stays as it is. */
 export function connectionProblem(tried: string, error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof Problem) return error;
@@ -117,7 +120,7 @@ export function connectionProblem(tried: string, error: unknown): unknown {
   return new Problem({
     kind: 'connection',
     tried,
-    reason: `${error.message.trim() || code}.`,
+    reason: `${error.message.replace(NODE_HINT, '').trim() || code}.`,
     next: next ?? 'Check that the runner reaches the API server (network, VPN, firewall); running again is safe.',
   });
 }

@@ -114,8 +114,8 @@ const RULES: Rule[] = [
     when: (refusal) => isLogin(refusal.path) && refusal.status >= 400 && refusal.status < 500 && refusal.status !== 429,
     kind: 'vault',
     next: (refusal) =>
-      `Check the inputs of the login (vault_role; for approle vault_role_id and vault_secret_id), and what the role of ` +
-      `${authMount(refusal.path)} is bound to: claims, audience (vault_jwt_audience), ServiceAccount or networks.`,
+      `Check vault_role (for approle vault_role_id and vault_secret_id), and what that role of ${authMount(refusal.path)} ` +
+      'is bound to: claims, audience (vault_jwt_audience), ServiceAccount or networks.',
   },
   {
     when: (refusal) => refusal.status === 403,
