@@ -12,11 +12,11 @@ import { fakeVaultClient } from './fakes/vault.ts';
 import { inputsWith } from './inputs/inputs-with.ts';
 
 /** A Kubernetes with a default StorageClass, its controllers, and a Vault; no namespace "demo" yet. */
-function world() {
+function world({ volume = '1Gi' } = {}) {
   const journal: string[] = [];
   const kube = fakeKube(journal);
   const vault = fakeVaultClient(journal);
-  vault.authority = healthyControllers(kube).certificate;
+  vault.authority = healthyControllers(kube, volume).certificate;
   kube.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kube-system' } });
   kube.put({
     apiVersion: 'storage.k8s.io/v1',
@@ -142,6 +142,17 @@ describe('the first run', () => {
 });
 
 describe('the second run', () => {
+  test('finds nothing to do where volumes came out larger than asked for: the first one saw to it', async () => {
+    const { kube, runOnce } = world({ volume: '4Gi' });
+    const { log } = await runOnce({ persistence_initial_storage_gb: 1 });
+    expect(JSON.stringify(kube.stored('ConfigMap', 'nats-a').data)).toContain(
+      `max_file_store: ${Math.floor(0.85 * 4 * 2 ** 30)}`,
+    );
+    expect(log.lines).toContainEqual(expect.stringContaining('The data volumes differ in size'));
+    const { writes, ended } = await runOnce({ persistence_initial_storage_gb: 1 });
+    expect([ended, writes]).toEqual([null, []]);
+  });
+
   test('with the same inputs writes nothing at all, and says so', async () => {
     const { runOnce } = world();
     await runOnce();

@@ -3,13 +3,17 @@ import type { KubeObject } from '../../src/kube/object.ts';
 import { type Authority, createAuthority } from './certificates.ts';
 import type { FakeKube } from './kube.ts';
 
-/** What a cluster's controllers do to what is written, at once and with success. Resolves certificates by one CA. */
-export function healthyControllers(kube: FakeKube): Authority {
+/**
+ * What a cluster's controllers do to what is written, at once and with success, with certificates by one CA.
+ *
+ * @param volume the size of the volumes that the cluster gives, whatever is asked for
+ */
+export function healthyControllers(kube: FakeKube, volume = '1Gi'): Authority {
   const authority = createAuthority('Vault');
   kube.controllers.push((written) => {
     if (written.kind === 'Certificate') issue(kube, authority, written);
     if (written.kind === 'Issuer') putStatus(kube, written, readyAt(written));
-    if (written.kind === 'StatefulSet') runPods(kube, written);
+    if (written.kind === 'StatefulSet') runPods(kube, written, volume);
     if (written.kind === 'ConfigMap') reload(kube, written);
   });
   return authority;
@@ -36,8 +40,8 @@ function putStatus(kube: FakeKube, object: KubeObject, status: JsonObject): void
   kube.put({ ...object, status });
 }
 
-/** Pods of the new revision, each with a bound volume of the size that was asked for, and healthy servers in them. */
-function runPods(kube: FakeKube, statefulSet: KubeObject): void {
+/** Pods of the new revision, each with a bound volume, and healthy servers in them. */
+function runPods(kube: FakeKube, statefulSet: KubeObject, volume: string): void {
   const { name, namespace = '' } = statefulSet.metadata;
   const replicas = Number(dig(statefulSet.spec, 'replicas'));
   const revision = `r${statefulSet.metadata.generation}`;
@@ -55,7 +59,7 @@ function runPods(kube: FakeKube, statefulSet: KubeObject): void {
       apiVersion: 'v1',
       kind: 'PersistentVolumeClaim',
       metadata: { name: `data-${pod}`, namespace, labels },
-      status: { capacity: { storage: '1Gi' } },
+      status: { capacity: { storage: volume } },
     });
     const peers = pods.filter((other) => other !== pod);
     const replicasSeen = peers.map((peer) => ({ name: peer, current: true }));
