@@ -74,8 +74,15 @@ describe('waiting for certificates', () => {
     expect(context.clock.slept).toEqual([]);
   });
 
-  test('does not mind an old refusal of one that is Ready', async () => {
-    await expect(waitForCertificates(contextOf({ a: [READY, REFUSED] }))).resolves.toBeUndefined();
+  test('ends in the same way when a renewal was refused, while the old certificate is still good', async () => {
+    const { details } = await problemOf(waitForCertificates(contextOf({ a: [READY, REFUSED] })));
+    expect(details).toMatchObject({ kind: 'vault', tried: 'Issuing Certificate demo/a' });
+  });
+
+  test('goes on for one that is just renewed', async () => {
+    const issuing: Condition = { type: 'Issuing', status: 'True', reason: 'ManuallyTriggered' };
+    const { details } = await problemOf(waitForCertificates(contextOf({ a: [READY, issuing] }, [READY])));
+    expect(details).toMatchObject({ kind: 'timeout', reason: 'After 60 s: not issued yet: a.' });
   });
 });
 
@@ -84,7 +91,7 @@ describe('a new try', () => {
     const notReady = { ...READY, status: 'False' };
     const context = contextOf({ a: [READY], b: [notReady, REFUSED], c: [notReady], d: [READY, REFUSED] });
     await retryRefused(context);
-    expect(context.kube.writes).toEqual(['patch Certificate demo/b']);
+    expect(context.kube.writes).toEqual(['patch Certificate demo/b', 'patch Certificate demo/d']);
     const status = context.kube.stored('Certificate', 'b').status as JsonObject;
     expect(status.conditions).toEqual([
       notReady,
@@ -97,6 +104,9 @@ describe('a new try', () => {
         observedGeneration: 1,
       },
     ]);
-    expect(context.log.lines).toEqual(['info Asked cert-manager to request Certificate b again']);
+    expect(context.log.lines).toEqual([
+      'info Asked cert-manager to request Certificate b again',
+      'info Asked cert-manager to request Certificate d again',
+    ]);
   });
 });

@@ -8,7 +8,8 @@ import { type Progress, until } from './until.ts';
 
 /**
  * Waits until cert-manager has issued every Certificate of the cluster for its present spec. A refused request ends the
- * wait at once with the refusal's words, as cert-manager tries again only an hour later.
+ * wait at once with the refusal's words, as cert-manager tries again only an hour later; a refused renewal does so too,
+ * as it would else be noticed when the certificate expires.
  */
 export async function waitForCertificates(context: RunContext): Promise<void> {
   const { kube, namespace, name } = context;
@@ -24,8 +25,8 @@ export async function waitForCertificates(context: RunContext): Promise<void> {
         kube.list('Certificate', namespace, { labels }),
         kube.list('Issuer', namespace, { labels }),
       ]);
-      const waiting = certificates.filter((certificate) => !isReady(certificate));
-      failOnRefusal(waiting);
+      failOnRefusal(certificates);
+      const waiting = certificates.filter((certificate) => !isReady(certificate) || isIssuing(certificate));
       return progressOf(
         waiting,
         issuers.filter((issuer) => !isReady(issuer)),
@@ -40,7 +41,7 @@ export async function waitForCertificates(context: RunContext): Promise<void> {
  */
 export async function retryRefused({ kube, clock, log, namespace, name }: RunContext): Promise<void> {
   const certificates = await kube.list('Certificate', namespace, { labels: labelSelector(selectorLabels(name)) });
-  const refused = certificates.filter((certificate) => !isReady(certificate) && isRefused(certificate));
+  const refused = certificates.filter(isRefused);
   await Promise.all(
     refused.map(async (certificate) => {
       const conditions = conditionsOf(certificate).filter(({ type }) => type !== 'Issuing');
@@ -84,6 +85,10 @@ function failOnRefusal(certificates: KubeObject[]): void {
 function isRefused(certificate: KubeObject): boolean {
   const issuing = conditionsOf(certificate).find(({ type }) => type === 'Issuing');
   return issuing?.status === 'False' && issuing.reason === 'Failed';
+}
+
+function isIssuing(certificate: KubeObject): boolean {
+  return conditionsOf(certificate).some(({ type, status }) => type === 'Issuing' && status === 'True');
 }
 
 /** cert-manager keeps the observed generation per condition only. */
