@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { digText, isJsonObject, type Json, type JsonObject } from '../../src/json.ts';
-import { type Access, describe, FIELD_MANAGER, type KubeClient } from '../../src/kube/client.ts';
+import { type Access, describe, type KubeClient } from '../../src/kube/client.ts';
 import { ApplyConflict, type FieldConflict } from '../../src/kube/errors.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
 import { type Kind, kindOf, resourceOf } from '../../src/kube/resources.ts';
+import { MANAGER } from '../../src/manager.ts';
 import { Problem } from '../../src/problem.ts';
 
 export interface FakeKube extends KubeClient {
@@ -110,7 +111,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
       const live = objects.get(key);
       const before = applied.get(key);
       const rest = live === undefined || before === undefined ? live : without(live, before);
-      const own = { manager: FIELD_MANAGER, operation: 'Apply', fieldsV1: fieldsOf(object) };
+      const own = { manager: MANAGER, operation: 'Apply', fieldsV1: fieldsOf(object) };
       const merged = merge(rest ?? {}, object);
       const { metadata } = object;
       const next = {

@@ -189,7 +189,7 @@ function compareValues(
   const sample = after ?? before;
   if (isJsonObject(sample) && !isAtomicMap(name) && isMapOrNothing(before) && isMapOrNothing(after)) {
     compareMaps(before ?? {}, after ?? {}, path, result);
-    markContainer(before, after, path, result);
+    markPresence(before, after, path, result);
     return;
   }
   if (Array.isArray(sample)) {
@@ -197,15 +197,12 @@ function compareValues(
     const isList = (value: Json | undefined): boolean => value === undefined || Array.isArray(value);
     if (type.type !== 'atomic' && isList(before) && isList(after)) {
       compareLists(before, after, name, path, result);
-      markContainer(before, after, path, result);
+      markPresence(before, after, path, result);
       return;
     }
   }
-  if (before === undefined) {
-    insert(result.added, path);
-  } else if (after === undefined) {
-    insert(result.removed, path);
-  } else if (!isDeepStrictEqual(before, after)) {
+  markPresence(before, after, path, result);
+  if (before !== undefined && after !== undefined && !isDeepStrictEqual(before, after)) {
     insert(result.modified, path);
   }
 }
@@ -231,7 +228,7 @@ function compareLists(
   }
 }
 
-function markContainer(before: Json | undefined, after: Json | undefined, path: FieldPath, result: Comparison): void {
+function markPresence(before: Json | undefined, after: Json | undefined, path: FieldPath, result: Comparison): void {
   if (before === undefined) {
     insert(result.added, path);
   } else if (after === undefined) {

@@ -1,5 +1,6 @@
 import type { Inputs } from '../inputs/table.ts';
 import type { KubeObject } from '../kube/object.ts';
+import { MANAGER } from '../manager.ts';
 import { type ConfBlock, renderConf } from '../nats/conf-text.ts';
 import { CONFIG_FILE } from '../nats/layout.ts';
 import { fileStoreBytes, type MemorySizes } from '../nats/memory.ts';
@@ -36,7 +37,7 @@ export function serverConf(inputs: Inputs, names: Names, memory: MemorySizes, vo
 
 /** The ConfigMap with nats.conf: there is no secret in it, as clients are known by their certificates. */
 export function configMap(inputs: Inputs, names: Names, conf: ConfBlock): KubeObject {
-  const heading = `# ${names.cluster} in ${names.namespace}: written by kube-nats-action\n`;
+  const heading = `# ${names.cluster} in ${names.namespace}: written by ${MANAGER}\n`;
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',

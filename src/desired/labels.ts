@@ -1,5 +1,6 @@
 import type { Inputs } from '../inputs/table.ts';
 import type { ObjectMeta } from '../kube/object.ts';
+import { MANAGER } from '../manager.ts';
 import type { Names } from './names.ts';
 
 export interface Labels {
@@ -7,7 +8,6 @@ export interface Labels {
 }
 
 export const MANAGED_BY = 'app.kubernetes.io/managed-by';
-export const MANAGER = 'kube-nats-action';
 
 /** What selects the pods of one cluster; immutable in its StatefulSet. */
 export function selectorLabels(cluster: string): Labels {

@@ -1,6 +1,7 @@
 import type { Inputs } from '../inputs/table.ts';
 import { dig, digText, isJsonObject, type JsonObject } from '../json.ts';
 import type { KubeObject } from '../kube/object.ts';
+import { MANAGER } from '../manager.ts';
 import { LAME_DUCK, PORTS } from '../nats/layout.ts';
 import type { MemorySizes } from '../nats/memory.ts';
 import type { Versions } from '../nats/versions.ts';
@@ -12,7 +13,7 @@ import type { ImmutableFields, TargetFacts } from './state.ts';
 import { volumeClaimTemplates } from './storage.ts';
 
 /** The pods' annotation that changes when a setting changed that needs a restart, and thereby restarts them. */
-export const RESTART_HASH = 'kube-nats-action/restart-hash';
+const RESTART_HASH = `${MANAGER}/restart-hash`;
 
 /** Seconds to leave in once lame duck mode is over: the shutdown itself, on a busy node. */
 const SHUTDOWN_MARGIN = 35;

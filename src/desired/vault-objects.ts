@@ -1,10 +1,11 @@
 import type { Inputs } from '../inputs/table.ts';
+import { MANAGER } from '../manager.ts';
 import type { Identity } from './identities.ts';
 import { issuerName, type Names } from './names.ts';
 import type { DesiredVault, VaultObject } from './state.ts';
 
 /** Starts the first line of the policy; "clusterUid/namespace/name" of the owner follows. */
-export const OWNER_MARK = '# kube-nats-action owner: ';
+export const OWNER_MARK = `# ${MANAGER} owner: `;
 
 /** Seconds that a token of cert-manager lives: long enough to sign one certificate. */
 const ISSUER_TOKEN_SECONDS = 120;

@@ -445,7 +445,7 @@ export type Inputs = {
   [Name in InputName]: (typeof INPUTS)[Name] extends InputSpec<infer Value> ? Value : never;
 };
 
-export function isInputName(name: string): name is InputName {
+function isInputName(name: string): name is InputName {
   return Object.hasOwn(INPUTS, name);
 }
 

@@ -1,12 +1,10 @@
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
+import { MANAGER } from '../manager.ts';
 import { Problem } from '../problem.ts';
 import { ApplyConflict, connectionProblem, statusProblem } from './errors.ts';
 import type { KubeObject } from './object.ts';
 import { type Kind, pathOf, RESOURCES, type Resource, resourceOf } from './resources.ts';
-
-/** Owns what this action applies: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers */
-export const FIELD_MANAGER = 'kube-nats-action';
 
 export interface Access {
   verb: string;
@@ -115,7 +113,7 @@ export function createKubeClient(transport: Transport): KubeClient {
 
     async apply(object, options = { dryRun: false }) {
       const { name, namespace } = object.metadata;
-      const query = new URLSearchParams({ fieldManager: FIELD_MANAGER, fieldValidation: 'Strict' });
+      const query = new URLSearchParams({ fieldManager: MANAGER, fieldValidation: 'Strict' });
       if (options.dryRun) query.set('dryRun', 'All');
       const tried = `Applying ${describe(object.kind, namespace, name)}`;
       const response = await send(tried, {
@@ -132,14 +130,14 @@ export function createKubeClient(transport: Transport): KubeClient {
 
     create(object) {
       const { name, namespace } = object.metadata;
-      const path = `${pathOf(resourceOf(object), namespace)}?fieldManager=${FIELD_MANAGER}`;
+      const path = `${pathOf(resourceOf(object), namespace)}?fieldManager=${MANAGER}`;
       const tried = `Creating ${describe(object.kind, namespace, name)}`;
       return exchange(tried, { method: 'POST', path, body: object, idempotent: true }, [409]);
     },
 
     replace(object) {
       const { name, namespace } = object.metadata;
-      const path = `${pathOf(resourceOf(object), namespace, name)}?fieldManager=${FIELD_MANAGER}`;
+      const path = `${pathOf(resourceOf(object), namespace, name)}?fieldManager=${MANAGER}`;
       const tried = `Updating ${describe(object.kind, namespace, name)}`;
       return exchange(tried, { method: 'PUT', path, body: object, idempotent: true }, [404, 409]);
     },
@@ -150,7 +148,7 @@ export function createKubeClient(transport: Transport): KubeClient {
         `Patching ${describe(kind, namespace, name)}`,
         {
           method: 'PATCH',
-          path: `${pathOf(RESOURCES[kind], namespace, name)}${suffix}?fieldManager=${FIELD_MANAGER}`,
+          path: `${pathOf(RESOURCES[kind], namespace, name)}${suffix}?fieldManager=${MANAGER}`,
           headers: { 'content-type': 'application/merge-patch+json' },
           body: patch,
           idempotent: true,

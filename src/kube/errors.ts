@@ -36,7 +36,7 @@ export class ApplyConflict extends Error {
 }
 
 /** The metav1.Status of an answer; null when something else than the API server answered. */
-export function statusOf(response: HttpResponse): JsonObject | null {
+function statusOf(response: HttpResponse): JsonObject | null {
   try {
     const value = JSON.parse(response.body);
     return isJsonObject(value) && value.kind === 'Status' ? value : null;

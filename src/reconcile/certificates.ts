@@ -2,6 +2,7 @@ import { selectorLabels } from '../desired/labels.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
 import { labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
+import { MANAGER } from '../manager.ts';
 import { Problem } from '../problem.ts';
 import type { RunContext } from './context.ts';
 import { type Progress, until } from './until.ts';
@@ -49,7 +50,7 @@ export async function retryRefused({ kube, clock, log, namespace, name }: RunCon
         type: 'Issuing',
         status: 'True',
         reason: 'ManuallyTriggered',
-        message: 'The last request was refused; kube-nats-action asks again',
+        message: `The last request was refused; ${MANAGER} asks again`,
         lastTransitionTime: new Date(clock.now()).toISOString().replace(/\.\d+Z/, 'Z'),
         observedGeneration: Number(certificate.metadata.generation),
       };

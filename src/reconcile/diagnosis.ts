@@ -8,12 +8,13 @@ const LOG_LINES = 8;
 /** Restarts after which a container that is down is not expected to recover by itself. */
 const HOPELESS_RESTARTS = 3;
 
+const CHECK_IMAGE =
+  'Check the image name and tag (inputs nats_version, nats_image, reloader_image, exporter_image) and the registry.';
+
 /** Why a container does not run, by the kubelet's reason, and what to do about it. */
 const HOPELESS_WAITING: { [reason: string]: string } = {
-  ErrImagePull:
-    'Check the image name and tag (inputs nats_version, nats_image, reloader_image, exporter_image) and the registry.',
-  ImagePullBackOff:
-    'Check the image name and tag (inputs nats_version, nats_image, reloader_image, exporter_image) and the registry.',
+  ErrImagePull: CHECK_IMAGE,
+  ImagePullBackOff: CHECK_IMAGE,
   InvalidImageName: 'Correct the image input.',
   CreateContainerConfigError: 'The pod names a Secret or ConfigMap that does not exist: look at its events.',
   CreateContainerError: "The container runtime refused the container: look at the pod's events.",

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { type Labels, MANAGED_BY, MANAGER } from '../desired/labels.ts';
+import { type Labels, MANAGED_BY } from '../desired/labels.ts';
 import { type KubeClient, labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { groupOf, type Kind, RESOURCES, resourceOf } from '../kube/resources.ts';
+import { MANAGER } from '../manager.ts';
 
 /**
  * The inventory is an ApplySet (KEP-3659): a ConfigMap whose labels and annotations tell which objects belong to the

@@ -1,9 +1,10 @@
 import type { DesiredState } from '../desired/state.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
-import { describe, FIELD_MANAGER, type KubeClient } from '../kube/client.ts';
+import { describe, type KubeClient } from '../kube/client.ts';
 import { ApplyConflict } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { type Kind, kindOf } from '../kube/resources.ts';
+import { MANAGER } from '../manager.ts';
 import { Problem } from '../problem.ts';
 import type { VaultClient } from '../vault/client.ts';
 import type { VaultChange } from '../vault/objects.ts';
@@ -97,7 +98,7 @@ function managedPart(object: KubeObject): JsonObject {
   const { status: _status, metadata, ...rest } = object;
   const { resourceVersion: _version, generation: _generation, managedFields, ...kept } = metadata;
   const managers = Array.isArray(managedFields) ? managedFields.filter(isJsonObject) : [];
-  const own = managers.find((entry) => entry.manager === FIELD_MANAGER && entry.operation === 'Apply');
+  const own = managers.find((entry) => entry.manager === MANAGER && entry.operation === 'Apply');
   return { ...rest, metadata: { ...kept, managedFields: own?.fieldsV1 } };
 }
 

@@ -1,7 +1,8 @@
-import { MANAGER, selectorLabels } from '../desired/labels.ts';
+import { selectorLabels } from '../desired/labels.ts';
 import { dig, digText } from '../json.ts';
 import { labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
+import { MANAGER } from '../manager.ts';
 import { PORTS } from '../nats/layout.ts';
 import type { RunContext } from './context.ts';
 import { explain, troublesOf } from './diagnosis.ts';

@@ -46,7 +46,7 @@ async function serverReports(context: RunContext): Promise<ServerReport[]> {
 }
 
 /** A certificate with its chain, its key and the CA that verifies the other side; PEM. */
-export interface Pair {
+interface Pair {
   certificate: string;
   key: string;
   authority: string;
@@ -100,7 +100,7 @@ async function readPair({ kube, namespace }: RunContext, secret: string): Promis
 }
 
 /** Why client and servers refuse each other though each certificate is good; null when they do not. */
-export function trustFlaw(client: Pair, servers: Pair | null): string | null {
+function trustFlaw(client: Pair, servers: Pair | null): string | null {
   if (servers === null) return 'the servers have no certificate';
   if (!verifies(client.certificate, servers.authority)) return 'the servers do not trust the CA that signed it';
   if (!verifies(servers.certificate, client.authority)) return "its ca.crt does not verify the servers' certificate";

@@ -9,7 +9,7 @@ import { pathText } from './path.ts';
 const SHOWN = 4;
 
 /** Who the objects belong to: "clusterUid/namespace/name" from the policy's first line; null where it is not marked. */
-export function ownerOf(rules: string): string | null {
+function ownerOf(rules: string): string | null {
   const [first = ''] = rules.trim().split('\n');
   return first.startsWith(OWNER_MARK) ? first.slice(OWNER_MARK.length).trim() : null;
 }
