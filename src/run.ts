@@ -21,7 +21,7 @@ import type { VaultClient } from './vault/client.ts';
 import { type LoginPorts, login, type VaultLogin } from './vault/login.ts';
 import { checkCapabilities, checkHealth, checkMounts } from './vault/preflight.ts';
 
-/** Writing once may teach what the next comparison needs: the real size of volumes that did not exist before. */
+/** Writing once may teach what the next comparison needs: the data volumes, their claims and their real size. */
 const MOST_PASSES = 2;
 
 /** The outside world as a run sees it: main.ts gives the real one, tests give theirs. */
@@ -54,7 +54,7 @@ export async function run(inputs: Inputs, ports: RunPorts, report: RunReport): P
   const intent = await intend(context, target);
   announce(intent, context);
   await both(checkMounts(ports.vault, intent.desired.vault), checkCapabilities(ports.vault, intent.desired.vault));
-  const plan = await compare(context, target.namespaceExists, intent.desired);
+  const plan = await compare(context, target.namespaceExists, intent);
   ports.setOutputs({ changed: 'false' });
   if (isEmpty(plan)) ports.log.info('Nothing to change: no write to Kubernetes or Vault.');
   else await converge(context, ports, target);
@@ -79,7 +79,10 @@ function announce({ adaptations, desired }: Intent, { inputs, log, report }: Run
   report.adaptations = adaptations;
   const early = setTooEarly(inputs).map(({ input, message }): Notice => ({ severity: 'warning', input, message }));
   report.notices = [...early, ...desired.notices];
-  for (const { wanted, instead } of adaptations) log.warning(`There is no ${wanted}: using ${instead}.`);
+  if (adaptations.length > 0) {
+    const list = adaptations.map(({ wanted, instead }) => `without ${wanted}: ${instead}`).join('; ');
+    log.notice(`Adapted to this cluster, ${list}.`);
+  }
   for (const { severity, input, message } of report.notices) log[severity](`${input}: ${message}`);
 }
 
@@ -94,13 +97,12 @@ async function converge(context: RunContext, ports: RunPorts, target: Target): P
   const lock = { ...context, holder: ports.holder, labels: commonLabels(inputs, name) };
   await withLock(lock, async (assertHeld) => {
     for (let pass = 1; pass <= MOST_PASSES; pass++) {
-      const { desired } = await intend(context, target);
-      const plan = await compare(context, true, desired);
+      const intent = await intend(context, { ...target, namespaceExists: true });
+      const plan = await compare(context, true, intent);
       if (isEmpty(plan)) return;
       ports.setOutputs({ changed: 'true' });
-      if (pass > 1)
-        context.log.info('The data volumes differ in size from what was asked for: applying what follows from it');
-      await writePlan({ ...context, assertHeld }, plan, desired, ports.deployment);
+      if (pass > 1) context.log.info('The data volumes exist now: applying what follows from them');
+      await writePlan({ ...context, assertHeld }, plan, intent.desired, ports.deployment);
     }
   });
 }

@@ -2,12 +2,10 @@ import type { Inputs } from '../inputs/table.ts';
 import type { JsonObject } from '../json.ts';
 import { CONFIG_FILE, PATHS, PID_FILE, PORTS, SERVER_CONTAINER } from '../nats/layout.ts';
 import type { MemorySizes } from '../nats/memory.ts';
-import type { Versions } from '../nats/versions.ts';
+import type { Images } from './images.ts';
 import { type Names, secretName } from './names.ts';
 import { quantity } from './quantity.ts';
 import { DATA_VOLUME } from './storage.ts';
-
-const RELOADER_VERSION = '0.23.0';
 
 /** Mode 0440: secret files are for the group of the servers only. YAML and JSON carry it as a decimal number. */
 const GROUP_READABLE = 0o440;
@@ -19,12 +17,12 @@ interface CertificateMount {
 }
 
 /** The server, the reloader that passes changed files on to it, and the metrics exporter where it is wanted. */
-export function containers(inputs: Inputs, names: Names, versions: Versions, memory: MemorySizes): JsonObject[] {
+export function containers(inputs: Inputs, names: Names, images: Images, memory: MemorySizes): JsonObject[] {
   const certificates = certificateMounts(inputs, names);
   return [
-    server(inputs, versions, memory, certificates),
-    reloader(inputs, certificates),
-    ...(inputs.monitoring_enabled ? [exporter(inputs, versions)] : []),
+    server(inputs, images.nats, memory, certificates),
+    reloader(images.reloader, certificates),
+    ...(inputs.monitoring_enabled ? [exporter(images.exporter)] : []),
   ];
 }
 
@@ -54,10 +52,10 @@ function certificateMounts(inputs: Inputs, names: Names): CertificateMount[] {
   return inputs.replicas > 1 ? [server, cluster] : [server];
 }
 
-function server(inputs: Inputs, versions: Versions, memory: MemorySizes, certificates: CertificateMount[]): JsonObject {
+function server(inputs: Inputs, image: string, memory: MemorySizes, certificates: CertificateMount[]): JsonObject {
   return {
     name: SERVER_CONTAINER,
-    image: inputs.nats_image ?? `docker.io/library/nats:${versions.server}-alpine`,
+    image,
     imagePullPolicy: 'IfNotPresent',
     command: ['nats-server'],
     args: ['--config', `${PATHS.config}/${CONFIG_FILE}`],
@@ -110,11 +108,11 @@ function probes(): JsonObject {
   };
 }
 
-function reloader(inputs: Inputs, certificates: CertificateMount[]): JsonObject {
+function reloader(image: string, certificates: CertificateMount[]): JsonObject {
   const files = certificates.flatMap(({ path }) => ['tls.crt', 'tls.key', 'ca.crt'].map((file) => `${path}/${file}`));
   return {
     name: 'reloader',
-    image: inputs.reloader_image ?? `docker.io/natsio/nats-server-config-reloader:${RELOADER_VERSION}`,
+    image,
     imagePullPolicy: 'IfNotPresent',
     args: [`-pid=${PID_FILE}`, ...[`${PATHS.config}/${CONFIG_FILE}`, ...files].map((file) => `-config=${file}`)],
     resources: { requests: { cpu: '5m', memory: quantity(16) }, limits: { memory: quantity(32) } },
@@ -123,10 +121,10 @@ function reloader(inputs: Inputs, certificates: CertificateMount[]): JsonObject 
   };
 }
 
-function exporter(inputs: Inputs, versions: Versions): JsonObject {
+function exporter(image: string): JsonObject {
   return {
     name: 'exporter',
-    image: inputs.exporter_image ?? `docker.io/natsio/prometheus-nats-exporter:${versions.exporter}`,
+    image,
     imagePullPolicy: 'IfNotPresent',
     args: [
       `-port=${PORTS.metrics}`,

@@ -2,18 +2,22 @@ import type { Inputs } from '../inputs/table.ts';
 import { memorySizes } from '../nats/memory.ts';
 import { restartHash } from '../nats/restart.ts';
 import { resolveVersions } from '../nats/versions.ts';
+import { autoscaler } from './autoscaling.ts';
 import { certificates } from './certificates.ts';
 import { configMap, serverConf } from './config.ts';
-import { disruptionBudget } from './disruption.ts';
+import { disruptions } from './disruption.ts';
 import { identities } from './identities.ts';
+import { imageCacheShares } from './image-cache.ts';
+import { images } from './images.ts';
 import { issuers } from './issuers.ts';
 import { chosenMemory } from './memory.ts';
+import { monitoring } from './monitoring.ts';
 import { clusterNames } from './names.ts';
 import { networkPolicy } from './network-policy.ts';
 import { services } from './services.ts';
 import type { DesiredState, TargetFacts } from './state.ts';
 import { statefulSet } from './statefulset.ts';
-import { ignoredStorage } from './storage.ts';
+import { claimMetadata, ignoredStorage } from './storage.ts';
 import { vaultObjects } from './vault-objects.ts';
 
 /**
@@ -26,7 +30,8 @@ export function desiredState(inputs: Inputs, facts: TargetFacts): DesiredState {
   const memory = memorySizes(request);
   const conf = serverConf(inputs, names, memory, facts.volumeBytes);
   const holders = identities(inputs, names);
-  const pods = { versions, memory, restartHash: restartHash(conf, versions.abilities) };
+  const chosenImages = images(inputs, versions);
+  const pods = { images: chosenImages, memory, restartHash: restartHash(conf, versions.abilities) };
   return {
     objects: [
       ...issuers(inputs, names, holders),
@@ -35,8 +40,11 @@ export function desiredState(inputs: Inputs, facts: TargetFacts): DesiredState {
       ...services(inputs, names),
       networkPolicy(inputs, names),
       statefulSet(inputs, names, facts, pods),
-      disruptionBudget(inputs, names),
+      ...disruptions(inputs, names, facts, chosenImages),
+      ...autoscaler(inputs, names, facts, memory),
+      ...monitoring(inputs, names),
     ],
+    shares: [...claimMetadata(inputs, names, facts), ...imageCacheShares(inputs, names, facts, chosenImages)],
     vault: vaultObjects(inputs, names, holders, facts.clusterUid),
     notices: facts.immutable ? [...notices, ...ignoredStorage(inputs, facts.immutable)] : notices,
   };

@@ -1,6 +1,7 @@
 import type { Inputs } from '../inputs/table.ts';
 import type { ObjectMeta } from '../kube/object.ts';
 import { MANAGER } from '../manager.ts';
+import { inventoryId, MEMBER_LABEL } from './apply-set.ts';
 import type { Names } from './names.ts';
 
 export interface Labels {
@@ -19,7 +20,8 @@ export function commonLabels(inputs: Inputs, cluster: string): Labels {
   return { ...inputs.labels, ...selectorLabels(cluster), [MANAGED_BY]: MANAGER };
 }
 
-/** Metadata of an object of this cluster. */
+/** Metadata of an object of this cluster, a member of its inventory. */
 export function metadata(inputs: Inputs, names: Names, name: string): ObjectMeta {
-  return { name, namespace: names.namespace, labels: commonLabels(inputs, names.cluster) };
+  const member = { [MEMBER_LABEL]: inventoryId(names.namespace, names.cluster) };
+  return { name, namespace: names.namespace, labels: { ...commonLabels(inputs, names.cluster), ...member } };
 }

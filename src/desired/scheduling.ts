@@ -1,12 +1,13 @@
 import type { Inputs } from '../inputs/table.ts';
 import type { JsonObject } from '../json.ts';
 import { type Labels, selectorLabels } from './labels.ts';
+import type { TargetFacts } from './state.ts';
 
 type Strength = Inputs['host_anti_affinity'];
 
 /** Which nodes a pod may and should run on: affinity, spread over zones, tolerations. */
-export function scheduling(inputs: Inputs, cluster: string): JsonObject {
-  const affinity = { ...nodeAffinity(inputs), ...podAntiAffinity(inputs, cluster) };
+export function scheduling(inputs: Inputs, { name: cluster, choosesInstanceTypes }: TargetFacts): JsonObject {
+  const affinity = { ...nodeAffinity(inputs), ...podAntiAffinity(inputs, cluster, choosesInstanceTypes) };
   return {
     ...(Object.keys(affinity).length > 0 ? { affinity } : {}),
     ...zoneSpread(inputs.zone_spread, cluster),
@@ -68,10 +69,10 @@ function nodeAffinity(inputs: Inputs): JsonObject {
 }
 
 /** A node without a topologyKey's label is never excluded by that term (InterPodAffinity plugin, Kubernetes 1.34). */
-function podAntiAffinity(inputs: Inputs, cluster: string): JsonObject {
+function podAntiAffinity(inputs: Inputs, cluster: string, choosesInstanceTypes: boolean): JsonObject {
   const apart: { topologyKey: string; strength: Strength }[] = [
     { topologyKey: 'kubernetes.io/hostname', strength: inputs.host_anti_affinity },
-    { topologyKey: 'node.kubernetes.io/instance-type', strength: instanceTypeStrength(inputs) },
+    { topologyKey: 'node.kubernetes.io/instance-type', strength: instanceTypeStrength(inputs, choosesInstanceTypes) },
   ];
   const terms = (wanted: Strength) =>
     apart
@@ -87,12 +88,15 @@ function podAntiAffinity(inputs: Inputs, cluster: string): JsonObject {
 }
 
 /**
- * The module requires different instance types by default, from sla_target 2 on. On nodes of one type its pods would
- * stay Pending for ever: so the default is a preference here, and only an explicit `true` a requirement.
+ * From sla_target 2 on different instance types are required by default, as by the module, where an autoscaler can be
+ * asked for a node of another type. Elsewhere, on nodes of one type, the pods would stay Pending for ever: there the
+ * default is a preference, unless the target must not be adapted to.
  */
-function instanceTypeStrength(inputs: Inputs): Strength {
-  if (inputs.instance_type_anti_affinity_required === null) return inputs.sla_target >= 2 ? 'preferred' : 'off';
-  return inputs.instance_type_anti_affinity_required ? 'required' : 'off';
+function instanceTypeStrength(inputs: Inputs, choosesInstanceTypes: boolean): Strength {
+  const required = inputs.instance_type_anti_affinity_required;
+  if (required !== null) return required ? 'required' : 'off';
+  if (inputs.sla_target < 2) return 'off';
+  return choosesInstanceTypes || !inputs.adapt ? 'required' : 'preferred';
 }
 
 /** Required, it excludes nodes that have no zone label, unlike anti-affinity. */

@@ -9,12 +9,28 @@ export interface TargetFacts {
   storageClassName: string;
   /** The PriorityClass for the pods; null where the target has none of the expected name. */
   priorityClassName: string | null;
+  /** Whether the target runs VerticalPodAutoscalers. */
+  verticalPodAutoscaler: boolean;
+  /** Whether the target's autoscaler can be asked for nodes of another instance type: Karpenter. */
+  choosesInstanceTypes: boolean;
   /** What a live StatefulSet does not allow to change; null before the first install. */
   immutable: ImmutableFields | null;
+  /** The claims of the data volumes that exist. */
+  claims: LiveObject[];
+  /** The lists of images that the target's nodes hold in advance; none where it has no such cache. */
+  imageCaches: LiveObject[];
+  /** When the disruption window opened that is open now, as its annotation tells (seconds since the epoch); null: none is. */
+  windowStart: string | null;
   /** Bytes of the smallest data volume as the PersistentVolumeClaims' status tells; null before one is bound. */
   volumeBytes: number | null;
   /** Who owns the Vault objects: uid of the target's kube-system namespace. */
   clusterUid: string;
+}
+
+/** An object that exists: the uid tells it from a successor of the same name. */
+export interface LiveObject {
+  name: string;
+  uid: string;
 }
 
 export interface ImmutableFields {
@@ -27,9 +43,23 @@ export interface ImmutableFields {
 export interface DesiredState {
   /** In no particular order; src/reconcile sorts them into waves by kind. */
   objects: KubeObject[];
+  /** Fields of objects that others made. */
+  shares: Share[];
   vault: DesiredVault;
   /** Sentences for the log and the summary: a default that was raised, a value that is too low for the version. */
   notices: Notice[];
+}
+
+/**
+ * Fields of an object that somebody else made and keeps. They come and go; the object itself is never created (its uid
+ * is stated) and never deleted.
+ */
+export interface Share {
+  object: KubeObject;
+  /** The field manager that the fields are applied as. */
+  manager: string;
+  /** Managers whose fields are taken over where their values differ. */
+  takesFrom: string[];
 }
 
 export interface Notice {

@@ -4,8 +4,8 @@ import type { KubeObject } from '../kube/object.ts';
 import { MANAGER } from '../manager.ts';
 import { LAME_DUCK, PORTS } from '../nats/layout.ts';
 import type { MemorySizes } from '../nats/memory.ts';
-import type { Versions } from '../nats/versions.ts';
 import { containers, volumes } from './containers.ts';
+import type { Images } from './images.ts';
 import { commonLabels, type Labels, metadata, selectorLabels } from './labels.ts';
 import { clientHost, issuerName, type Names, ROLES } from './names.ts';
 import { panfactumPodLabels, scheduling } from './scheduling.ts';
@@ -23,7 +23,7 @@ const NATS_UID = 1001;
 
 /** What the pods are made of, worked out from inputs and facts. */
 export interface PodParts {
-  versions: Versions;
+  images: Images;
   memory: MemorySizes;
   restartHash: string;
 }
@@ -52,7 +52,7 @@ export function statefulSet(inputs: Inputs, names: Names, facts: TargetFacts, pa
           },
           annotations: podAnnotations(parts.restartHash),
         },
-        spec: podSpec(inputs, names, facts.priorityClassName, parts),
+        spec: podSpec(inputs, names, facts, parts),
       },
       volumeClaimTemplates: immutable.volumeClaimTemplates,
     },
@@ -69,7 +69,8 @@ function newImmutable(inputs: Inputs, names: Names, facts: TargetFacts): Immutab
   };
 }
 
-function podSpec(inputs: Inputs, names: Names, priorityClassName: string | null, parts: PodParts): JsonObject {
+function podSpec(inputs: Inputs, names: Names, facts: TargetFacts, parts: PodParts): JsonObject {
+  const { priorityClassName } = facts;
   return {
     automountServiceAccountToken: false,
     enableServiceLinks: false,
@@ -85,8 +86,8 @@ function podSpec(inputs: Inputs, names: Names, priorityClassName: string | null,
       fsGroupChangePolicy: 'OnRootMismatch',
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    ...scheduling(inputs, names.cluster),
-    containers: containers(inputs, names, parts.versions, parts.memory),
+    ...scheduling(inputs, facts),
+    containers: containers(inputs, names, parts.images, parts.memory),
     volumes: volumes(inputs, names),
   };
 }

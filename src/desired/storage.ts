@@ -4,7 +4,7 @@ import { digText, type JsonObject } from '../json.ts';
 import { selectorLabels } from './labels.ts';
 import type { Names } from './names.ts';
 import { quantity } from './quantity.ts';
-import type { ImmutableFields, Notice } from './state.ts';
+import type { ImmutableFields, Notice, Share, TargetFacts } from './state.ts';
 
 export const DATA_VOLUME = 'data';
 
@@ -32,6 +32,11 @@ export function volumeClaimTemplates(inputs: Inputs, names: Names, storageClassN
       },
     },
   ];
+}
+
+/** The metadata of the claims that exist: what the autoresizer and Velero go by, as the inputs say it now. */
+export function claimMetadata(_inputs: Inputs, _names: Names, _facts: TargetFacts): Share[] {
+  return [];
 }
 
 /** What the inputs insist on for volumes that exist already and keep what they were made with. */

@@ -430,6 +430,20 @@ export const INPUTS = {
     default: false,
     sentence: 'Label the pods so that a Panfactum cluster pulls images through its cache.',
   }),
+  pull_through_registry: text({
+    group: 'Images',
+    rule: rules.registry,
+    default: null,
+    sentence:
+      'Registry of the pull-through cache, with its path: the images are named there, docker.io/X as REGISTRY/docker-hub/X. Empty: the policies of a Panfactum cluster name them.',
+  }),
+  kubectl_image: text({
+    group: 'Images',
+    rule: rules.image,
+    default: null,
+    sentence:
+      'Image with kubectl and a shell for the disruption windows, with its tag or digest. Empty: docker.io/alpine/kubectl at a fixed version.',
+  }),
   node_image_cached_enabled: boolean({
     group: 'Images',
     default: true,

@@ -82,6 +82,13 @@ export const image: TextRule = {
   },
 };
 
+/** A registry's host, its port and a path below it. */
+export const registry = rule(
+  'registry',
+  'a registry with an optional path, such as 123456789012.dkr.ecr.us-east-2.amazonaws.com',
+  (text) => new RegExp(`^[A-Za-z0-9][A-Za-z0-9.-]*(?::\\d+)?(?:/${IMAGE_PART})*$`).test(text) && /[.:]/.test(text),
+);
+
 export const oneLine = rule('text', 'a single line', (text) => !/\p{Cc}/u.test(text));
 
 /** A header, a query parameter or a login field: printable ASCII without spaces. */

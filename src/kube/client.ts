@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.ts';
-import { isJsonObject, type JsonObject } from '../json.ts';
+import { digObjects, digText, isJsonObject, type JsonObject } from '../json.ts';
 import { MANAGER } from '../manager.ts';
 import { Problem } from '../problem.ts';
 import { ApplyConflict, connectionProblem, statusProblem } from './errors.ts';
@@ -24,10 +24,10 @@ export interface KubeClient {
   /** Objects carry their kind, unlike in the API server's own lists. An absent CRD or namespace is an empty list. */
   list(kind: Kind, namespace: string | undefined, selectors?: ListSelectors): Promise<KubeObject[]>;
   /**
-   * Server-side apply, never forced. Resolves to the object as it is stored, or with `dryRun` as it would be. Rejects
-   * with ApplyConflict when another manager holds a field.
+   * Server-side apply. Resolves to the object as it is stored, or with `dryRun` as it would be. Rejects with
+   * ApplyConflict when another manager holds a field; those that `takesFrom` names have to give theirs up.
    */
-  apply(object: KubeObject, options?: { dryRun: boolean }): Promise<KubeObject>;
+  apply(object: KubeObject, options?: ApplyOptions): Promise<KubeObject>;
   /** Resolves to null when it exists already. */
   create(object: KubeObject): Promise<KubeObject | null>;
   /** Resolves to null when the object has changed since `object.metadata.resourceVersion`, or is gone. */
@@ -47,8 +47,8 @@ export interface KubeClient {
    */
   remove(object: KubeObject, options?: { gracePeriodSeconds?: number }): Promise<boolean>;
   isAllowed(access: Access): Promise<boolean>;
-  /** Whether the API server serves the group and version: false where the CRDs are not installed. */
-  serves(groupVersion: string): Promise<boolean>;
+  /** Every API group and version that the API server serves: "apps/v1". A CRD that is not installed lacks here. */
+  servedApis(): Promise<ReadonlySet<string>>;
   /** "v1.34.4" */
   serverVersion(): Promise<string>;
   /** GET through the API server's proxy to a pod's HTTP port. Null when the pod does not answer JSON within 5 s. */
@@ -60,6 +60,13 @@ export interface KubeClient {
     container: string,
     options: { tailLines: number; previous: boolean },
   ): Promise<string>;
+}
+
+export interface ApplyOptions {
+  dryRun?: boolean;
+  /** The field manager, where that is not this action as a whole. */
+  manager?: string;
+  takesFrom?: string[];
 }
 
 export interface ListSelectors {
@@ -111,18 +118,24 @@ export function createKubeClient(transport: Transport): KubeClient {
       return answer === null ? [] : listItems(resource, answer);
     },
 
-    async apply(object, options = { dryRun: false }) {
+    async apply(object, { dryRun = false, manager = MANAGER, takesFrom = [] } = {}) {
       const { name, namespace } = object.metadata;
-      const query = new URLSearchParams({ fieldManager: MANAGER, fieldValidation: 'Strict' });
-      if (options.dryRun) query.set('dryRun', 'All');
+      const query = new URLSearchParams({ fieldManager: manager, fieldValidation: 'Strict' });
+      if (dryRun) query.set('dryRun', 'All');
       const tried = `Applying ${describe(object.kind, namespace, name)}`;
-      const response = await send(tried, {
-        method: 'PATCH',
-        path: `${pathOf(resourceOf(object), namespace, name)}?${query}`,
-        headers: { 'content-type': 'application/apply-patch+yaml' },
-        body: object,
-        idempotent: true,
-      });
+      const attempt = () =>
+        send(tried, {
+          method: 'PATCH',
+          path: `${pathOf(resourceOf(object), namespace, name)}?${query}`,
+          headers: { 'content-type': 'application/apply-patch+yaml' },
+          body: object,
+          idempotent: true,
+        });
+      let response = await attempt();
+      if (response.status === 409 && ApplyConflict.from(object, response)?.isOnlyWith(takesFrom)) {
+        query.set('force', 'true');
+        response = await attempt();
+      }
       if (response.status === 409) throw ApplyConflict.from(object, response) ?? statusProblem(tried, response);
       if (response.status >= 300) throw statusProblem(tried, response);
       return parseObject(tried, response);
@@ -191,9 +204,11 @@ export function createKubeClient(transport: Transport): KubeClient {
       return isJsonObject(answer?.status) && answer.status.allowed === true;
     },
 
-    async serves(groupVersion) {
-      const path = groupVersion.includes('/') ? `/apis/${groupVersion}` : `/api/${groupVersion}`;
-      return (await exchange(`Looking for the API ${groupVersion}`, { method: 'GET', path }, [404])) !== null;
+    async servedApis() {
+      const tried = 'Asking the API server which APIs it serves';
+      const list = await exchange(tried, { method: 'GET', path: '/apis' }, []);
+      const versions = digObjects(list ?? undefined, 'groups').flatMap((group) => digObjects(group, 'versions'));
+      return new Set(versions.map((version) => digText(version, 'groupVersion')));
     },
 
     async serverVersion() {

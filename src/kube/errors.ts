@@ -24,6 +24,11 @@ export class ApplyConflict extends Error {
     this.conflicts = conflicts;
   }
 
+  /** Whether nobody but these managers is in the way. */
+  isOnlyWith(managers: string[]): boolean {
+    return this.conflicts.every(({ manager }) => managers.includes(manager));
+  }
+
   /** Null when the 409 is of another sort, such as a failed precondition. */
   static from(object: KubeObject, response: HttpResponse): ApplyConflict | null {
     const details = statusOf(response)?.details;

@@ -34,6 +34,7 @@ export const RESOURCES = {
   PersistentVolumeClaim: namespaced('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims'),
   Pod: namespaced('v1', 'Pod', 'pods'),
   Event: namespaced('v1', 'Event', 'events'),
+  CronJob: namespaced('batch/v1', 'CronJob', 'cronjobs'),
   StatefulSet: namespaced('apps/v1', 'StatefulSet', 'statefulsets'),
   PodDisruptionBudget: namespaced('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets'),
   NetworkPolicy: namespaced('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies'),
@@ -42,6 +43,9 @@ export const RESOURCES = {
   Lease: namespaced('coordination.k8s.io/v1', 'Lease', 'leases'),
   Issuer: namespaced('cert-manager.io/v1', 'Issuer', 'issuers'),
   Certificate: namespaced('cert-manager.io/v1', 'Certificate', 'certificates'),
+  VerticalPodAutoscaler: namespaced('autoscaling.k8s.io/v1', 'VerticalPodAutoscaler', 'verticalpodautoscalers'),
+  PodMonitor: namespaced('monitoring.coreos.com/v1', 'PodMonitor', 'podmonitors'),
+  PrometheusRule: namespaced('monitoring.coreos.com/v1', 'PrometheusRule', 'prometheusrules'),
 } satisfies { [kind: string]: Resource };
 
 export type Kind = keyof typeof RESOURCES;

@@ -1,50 +1,177 @@
+import { IMAGE_CACHE_NAMESPACE } from '../desired/image-cache.ts';
 import { isInsistedOn } from '../inputs/insisted.ts';
-import type { Inputs } from '../inputs/table.ts';
+import type { InputName, Inputs } from '../inputs/table.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { Problem } from '../problem.ts';
 import type { Adaptation } from '../report/run-report.ts';
-import { PRIORITY_CLASS } from './preflight.ts';
+import { PRIORITY_CLASS, type Target } from './preflight.ts';
 
-/** What is used; with an adaptation where that is not what was asked for. */
-export interface Choice<T> {
-  name: T;
-  adaptation: Adaptation | null;
+/** What the target gives the desired state, and what it gives in another's place. */
+export interface Adapted {
+  /** The StorageClass of the volumes: that of those that exist, else the one for new ones. */
+  storageClassName: string;
+  priorityClassName: string | null;
+  adaptations: Adaptation[];
 }
 
-/** The StorageClass for new volumes. Throws where the wanted one was insisted on, or nothing can take its place. */
-export function chooseStorageClass(inputs: Inputs, classes: KubeObject[]): Choice<string> {
+/** What an input asks for and the target does not have. */
+interface Lack extends Adaptation {
+  /** Nothing may take its place: an error. */
+  insisted: boolean;
+  reason: string;
+  next: string;
+}
+
+/** An API that a feature needs, which the target may not serve. */
+interface Feature {
+  /** The input that asks for it; any of them insists on it by another value than its default. */
+  inputs: readonly InputName[];
+  isAsked: (inputs: Inputs) => boolean;
+  isThere: (target: Target, storageClass: KubeObject | undefined) => boolean;
+  wanted: string;
+  instead: string;
+  next: string;
+}
+
+const serves = (api: string) => (target: Target) => target.apis.has(api);
+
+/** topolvm's pvc-autoresizer leaves alone what is not of such a class: https://github.com/topolvm/pvc-autoresizer */
+const RESIZE_ANNOTATION = 'resize.topolvm.io/enabled';
+
+const FEATURES: readonly Feature[] = [
+  {
+    inputs: ['monitoring_enabled'],
+    isAsked: ({ monitoring_enabled }) => monitoring_enabled,
+    isThere: serves('monitoring.coreos.com/v1'),
+    wanted: 'the Prometheus operator (monitoring.coreos.com/v1)',
+    instead: 'no metrics',
+    next: 'Install it with its CustomResourceDefinitions, or set the input monitoring_enabled: false.',
+  },
+  {
+    inputs: ['vpa_enabled'],
+    isAsked: ({ vpa_enabled }) => vpa_enabled,
+    isThere: serves('autoscaling.k8s.io/v1'),
+    wanted: 'the VerticalPodAutoscaler (autoscaling.k8s.io/v1)',
+    instead: 'the memory that minimum_memory_mb asks for',
+    next: 'Install it, or set the input vpa_enabled: false.',
+  },
+  {
+    inputs: ['panfactum_scheduler_enabled'],
+    isAsked: ({ panfactum_scheduler_enabled }) => panfactum_scheduler_enabled,
+    isThere: serves('kyverno.io/v1'),
+    wanted: "Kyverno (kyverno.io/v1), by which Panfactum's scheduler gets pods",
+    instead: "the cluster's own scheduler",
+    next: 'Install it, or set the input panfactum_scheduler_enabled: false.',
+  },
+  {
+    inputs: ['pull_through_cache_enabled'],
+    isAsked: (inputs) => inputs.pull_through_cache_enabled && inputs.pull_through_registry === null,
+    isThere: serves('kyverno.io/v1'),
+    wanted: "Kyverno (kyverno.io/v1), by which pods' images come through Panfactum's cache",
+    instead: 'the registries themselves',
+    next: 'Set the input pull_through_registry, and the images are named at that registry here.',
+  },
+  {
+    inputs: ['persistence_backups_enabled'],
+    isAsked: ({ persistence_backups_enabled }) => persistence_backups_enabled,
+    isThere: serves('velero.io/v1'),
+    wanted: 'Velero (velero.io/v1)',
+    instead: 'no backups of the data volumes',
+    next: 'Install it, or set the input persistence_backups_enabled: false.',
+  },
+  {
+    inputs: [
+      'persistence_storage_limit_gb',
+      'persistence_storage_increase_gb',
+      'persistence_storage_increase_threshold_percent',
+    ],
+    isAsked: () => true,
+    isThere: (_, storageClass) => storageClass?.metadata.annotations?.[RESIZE_ANNOTATION] === 'true',
+    wanted: `a StorageClass whose volumes the pvc-autoresizer grows (annotation ${RESIZE_ANNOTATION}: "true")`,
+    instead: 'data volumes that keep their size',
+    next: 'Install the pvc-autoresizer and mark the StorageClass, or leave the inputs persistence_storage_limit_gb and persistence_storage_increase_* at their defaults.',
+  },
+  {
+    inputs: ['node_image_cached_enabled'],
+    isAsked: ({ node_image_cached_enabled }) => node_image_cached_enabled,
+    isThere: ({ imageCaches }) => imageCaches.length > 0,
+    wanted: `the node image cache (ConfigMaps in namespace ${IMAGE_CACHE_NAMESPACE})`,
+    instead: 'images that nodes pull when a pod starts there',
+    next: 'Install it, or set the input node_image_cached_enabled: false.',
+  },
+  {
+    inputs: [],
+    isAsked: () => true,
+    isThere: ({ priorityClass }) => priorityClass !== null,
+    wanted: `PriorityClass ${PRIORITY_CLASS}`,
+    instead: "the cluster's default priority",
+    next: `Create it (kubectl create priorityclass ${PRIORITY_CLASS} --value=100000), or set the input adapt: true.`,
+  },
+];
+
+/**
+ * Settles what takes the place of what the target lacks. Throws, naming everything at once, where something is missing
+ * that was insisted on or that nothing can take the place of.
+ *
+ * @param volumesClass the StorageClass of volumes that exist; null before the first install
+ */
+export function adapt(inputs: Inputs, target: Target, volumesClass: string | null): Adapted {
+  const storage: Choice =
+    volumesClass === null ? chooseStorageClass(inputs, target.storageClasses) : { name: volumesClass };
+  const chosen = target.storageClasses.find(({ metadata }) => metadata.name === storage.name);
+  const lacks = [
+    ...(storage.lack ? [storage.lack] : []),
+    ...FEATURES.filter((feature) => feature.isAsked(inputs) && !feature.isThere(target, chosen)).map(
+      (feature): Lack => ({
+        ...feature,
+        insisted: !inputs.adapt || feature.inputs.some((input) => isInsistedOn(inputs, input)),
+        reason: `The cluster does not have it${inputs.adapt ? '' : ', and adapt is false'}.`,
+      }),
+    ),
+  ];
+  const missing = lacks.filter(({ insisted }) => insisted);
+  if (missing.length > 0) throw missingProblem(missing);
+  return {
+    storageClassName: storage.name,
+    priorityClassName: target.priorityClass === null ? null : PRIORITY_CLASS,
+    adaptations: lacks.map(({ wanted, instead }) => ({ wanted, instead })),
+  };
+}
+
+function missingProblem(missing: Lack[]): Problem {
+  const [only, ...others] = missing;
+  if (only !== undefined && others.length === 0) {
+    return new Problem({ kind: 'target', tried: `Looking for ${only.wanted}`, reason: only.reason, next: only.next });
+  }
+  return new Problem({
+    kind: 'target',
+    tried: 'Looking for what the inputs ask of the cluster',
+    reason: `${missing.length} things are missing; nothing was written.`,
+    findings: missing.map(({ wanted, next }) => `${wanted}: ${next}`),
+    next: 'Do what each line says, or leave these inputs at their defaults with adapt: true: the cluster then does without.',
+  });
+}
+
+interface Choice {
+  name: string;
+  lack?: Lack;
+}
+
+/** The wanted class, or the default class in its place where it was not insisted on. */
+function chooseStorageClass(inputs: Inputs, classes: KubeObject[]): Choice {
   const wanted = inputs.persistence_storage_class_name;
   const names = classes.map(({ metadata }) => metadata.name);
-  if (names.includes(wanted)) return { name: wanted, adaptation: null };
+  if (names.includes(wanted)) return { name: wanted };
   const standard = classes.find(
     ({ metadata }) => metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true',
   )?.metadata.name;
   const insisted = isInsistedOn(inputs, 'persistence_storage_class_name');
-  if (!insisted && standard !== undefined) {
-    const adaptation = { wanted: `StorageClass ${wanted}`, instead: `the default class ${standard}` };
-    return { name: standard, adaptation };
-  }
-  throw new Problem({
-    kind: 'target',
-    tried: `Looking for StorageClass ${wanted}`,
+  const lack: Lack = {
+    wanted: `StorageClass ${wanted}`,
+    instead: `the default class ${standard}`,
+    insisted: insisted || standard === undefined,
     reason: `It does not exist${insisted ? '' : ', and no class is marked as the default'}.`,
     next: `Set the input persistence_storage_class_name to one that exists: ${names.join(', ') || 'the cluster has none'}. It cannot be changed later.`,
-  });
-}
-
-/** The PriorityClass of the pods, null for the cluster's default. Throws where adapt is false and it does not exist. */
-export function choosePriorityClass(inputs: Inputs, existing: KubeObject | null): Choice<string | null> {
-  if (existing !== null) return { name: PRIORITY_CLASS, adaptation: null };
-  if (inputs.adapt) {
-    return {
-      name: null,
-      adaptation: { wanted: `PriorityClass ${PRIORITY_CLASS}`, instead: "the cluster's default priority" },
-    };
-  }
-  throw new Problem({
-    kind: 'target',
-    tried: `Looking for PriorityClass ${PRIORITY_CLASS}`,
-    reason: 'It does not exist, and adapt is false.',
-    next: `Create it (kubectl create priorityclass ${PRIORITY_CLASS} --value=100000), or set the input adapt: true.`,
-  });
+  };
+  return { name: standard ?? wanted, lack };
 }

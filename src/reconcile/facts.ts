@@ -1,6 +1,8 @@
+import { WINDOW_START } from '../desired/disruption.ts';
+import { IMAGE_CACHE_NAMESPACE } from '../desired/image-cache.ts';
 import { selectorLabels } from '../desired/labels.ts';
 import { issuerName } from '../desired/names.ts';
-import type { ImmutableFields, TargetFacts } from '../desired/state.ts';
+import type { ImmutableFields, LiveObject, TargetFacts } from '../desired/state.ts';
 import type { Inputs } from '../inputs/table.ts';
 import { dig, digObjects, digText, isJsonObject } from '../json.ts';
 import { type KubeClient, labelSelector } from '../kube/client.ts';
@@ -8,36 +10,54 @@ import type { KubeObject } from '../kube/object.ts';
 import { bytesOf } from '../kube/quantity.ts';
 import { Problem } from '../problem.ts';
 import type { Adaptation } from '../report/run-report.ts';
-import { choosePriorityClass, chooseStorageClass } from './adaptation.ts';
-import type { Target } from './preflight.ts';
+import { adapt } from './adaptation.ts';
+import { recordedNamespaces } from './inventory.ts';
+import { findImageCaches, type Target } from './preflight.ts';
 
 export interface Findings {
   facts: TargetFacts;
   adaptations: Adaptation[];
 }
 
-/** Reads what the desired state of the cluster `name` depends on. Throws where the target lacks what was insisted on. */
-export async function gatherFacts(kube: KubeClient, inputs: Inputs, target: Target, name: string): Promise<Findings> {
+/**
+ * Reads what the desired state of the cluster `name` depends on. Throws where the target lacks what was insisted on.
+ *
+ * @param inventory what the last run recorded; null before the first
+ */
+export async function gatherFacts(
+  kube: KubeClient,
+  inputs: Inputs,
+  target: Target,
+  name: string,
+  inventory: KubeObject | null,
+): Promise<Findings> {
   const { namespace } = inputs;
-  const [statefulSet, issuer, claims] = await Promise.all([
+  const wasCached = recordedNamespaces(inventory).includes(IMAGE_CACHE_NAMESPACE);
+  const [statefulSet, issuer, claims, budget, imageCaches] = await Promise.all([
     kube.get('StatefulSet', namespace, name),
     kube.get('Issuer', namespace, issuerName(name, 'admin')),
     kube.list('PersistentVolumeClaim', namespace, { labels: labelSelector(selectorLabels(name)) }),
+    kube.get('PodDisruptionBudget', namespace, name),
+    wasCached && target.imageCaches.length === 0 ? findImageCaches(kube) : target.imageCaches,
   ]);
   if (statefulSet !== null) checkReplicas(inputs, statefulSet);
   if (issuer !== null) checkMount(inputs, issuer);
-  const storage = statefulSet === null ? chooseStorageClass(inputs, target.storageClasses) : null;
-  const priority = choosePriorityClass(inputs, target.priorityClass);
+  const immutable = statefulSet === null ? null : immutableFields(statefulSet);
+  const { adaptations, ...adapted } = adapt(inputs, target, immutable === null ? null : storageClassOf(immutable));
   return {
     facts: {
       name,
-      storageClassName: storage?.name ?? inputs.persistence_storage_class_name,
-      priorityClassName: priority.name,
-      immutable: statefulSet === null ? null : immutableFields(statefulSet),
+      ...adapted,
+      verticalPodAutoscaler: target.apis.has('autoscaling.k8s.io/v1'),
+      choosesInstanceTypes: target.apis.has('karpenter.sh/v1'),
+      immutable,
+      claims: claims.map(liveObject),
+      imageCaches: imageCaches.map(liveObject),
+      windowStart: budget?.metadata.annotations?.[WINDOW_START] ?? null,
       volumeBytes: smallestVolume(claims),
       clusterUid: target.clusterUid,
     },
-    adaptations: [storage?.adaptation, priority.adaptation].filter((adaptation) => adaptation != null),
+    adaptations,
   };
 }
 
@@ -80,6 +100,15 @@ function immutableFields({ spec }: KubeObject): ImmutableFields {
     selector: isJsonObject(selector) ? selector : {},
     volumeClaimTemplates: digObjects(spec, 'volumeClaimTemplates').map(({ status: _status, ...template }) => template),
   };
+}
+
+/** The StorageClass that the volumes were made with; '' where the claims name none. */
+function storageClassOf({ volumeClaimTemplates }: ImmutableFields): string {
+  return digText(volumeClaimTemplates[0], 'spec', 'storageClassName');
+}
+
+function liveObject({ metadata }: KubeObject): LiveObject {
+  return { name: metadata.name, uid: String(metadata.uid) };
 }
 
 /** Bytes of the smallest data volume by the claims' status; null before one is bound. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { clusterOfInventory, inventoryId, inventoryName } from '../desired/apply-set.ts';
 import { type Labels, MANAGED_BY } from '../desired/labels.ts';
 import { type KubeClient, labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -10,15 +10,9 @@ import { MANAGER } from '../manager.ts';
  * cluster, so that `kubectl get` and `kubectl apply --prune` read it as well.
  */
 const ID_LABEL = 'applyset.kubernetes.io/id';
-export const MEMBER_LABEL = 'applyset.kubernetes.io/part-of';
 const TOOLING_ANNOTATION = 'applyset.kubernetes.io/tooling';
 const KINDS_ANNOTATION = 'applyset.kubernetes.io/contains-group-kinds';
-
-const NAME_SUFFIX = '-inventory';
-
-export function inventoryName(cluster: string): string {
-  return `${cluster}${NAME_SUFFIX}`;
-}
+const NAMESPACES_ANNOTATION = 'applyset.kubernetes.io/additional-namespaces';
 
 /** Who deployed: kept with the cluster, so that a reader at 2 a.m. finds the workflow run. */
 export interface Deployment {
@@ -28,23 +22,12 @@ export interface Deployment {
   runUrl: string;
 }
 
-/** `applyset-<base64url(sha256("<name>.<namespace>.<kind>.<group>"))>-v1` */
-export function applySetId(parent: { name: string; namespace: string; kind: string; group: string }): string {
-  const text = [parent.name, parent.namespace, parent.kind, parent.group].join('.');
-  return `applyset-${createHash('sha256').update(text).digest('base64url')}-v1`;
-}
-
-export function inventoryId(namespace: string, name: string): string {
-  return applySetId({ name: inventoryName(name), namespace, kind: 'ConfigMap', group: '' });
-}
-
-/** The objects with the label that makes them members of the cluster's inventory. */
-export function asMembers(objects: KubeObject[], namespace: string, name: string): KubeObject[] {
-  const id = inventoryId(namespace, name);
-  return objects.map((object) => ({
-    ...object,
-    metadata: { ...object.metadata, labels: { ...object.metadata.labels, [MEMBER_LABEL]: id } },
-  }));
+/** Where a cluster's objects are to be looked for. */
+export interface Scope {
+  /** "Certificate.cert-manager.io" */
+  groupKinds: string[];
+  /** Other namespaces than the cluster's own. */
+  namespaces: string[];
 }
 
 /** "Certificate.cert-manager.io" for each kind among the objects, sorted: the form of the ApplySet specification. */
@@ -68,12 +51,18 @@ export function recordedKinds(inventory: KubeObject | null): Kind[] {
     .filter((kind) => !KEPT.includes(kind));
 }
 
-/** The inventory object, naming the kinds and who deployed. */
+/** The other namespaces that the last run recorded. */
+export function recordedNamespaces(inventory: KubeObject | null): string[] {
+  const recorded = inventory?.metadata.annotations?.[NAMESPACES_ANNOTATION] ?? '';
+  return recorded.split(',').filter((namespace) => namespace !== '');
+}
+
+/** The inventory object, telling where the objects are and who deployed. */
 export function renderInventory(
   namespace: string,
   name: string,
   labels: Labels,
-  groupKinds: string[],
+  scope: Scope,
   deployment: Deployment,
 ): KubeObject {
   return {
@@ -85,8 +74,8 @@ export function renderInventory(
       labels: { ...labels, [ID_LABEL]: inventoryId(namespace, name) },
       annotations: {
         [TOOLING_ANNOTATION]: `${MANAGER}/v${deployment.actionVersion}`,
-        [KINDS_ANNOTATION]: groupKinds.join(','),
-        'applyset.kubernetes.io/additional-namespaces': '',
+        [KINDS_ANNOTATION]: scope.groupKinds.join(','),
+        [NAMESPACES_ANNOTATION]: scope.namespaces.join(','),
       },
     },
     data: {
@@ -98,17 +87,18 @@ export function renderInventory(
   };
 }
 
-/** Whether the inventory names exactly these kinds, so that the run has nothing to write to it. */
-export function isCurrent(inventory: KubeObject | null, groupKinds: string[]): boolean {
-  return inventory?.metadata.annotations?.[KINDS_ANNOTATION] === groupKinds.join(',');
+/** Whether the inventory tells exactly this, so that the run has nothing to write to it. */
+export function isCurrent(inventory: KubeObject | null, { groupKinds, namespaces }: Scope): boolean {
+  const annotations = inventory?.metadata.annotations ?? {};
+  return (
+    annotations[KINDS_ANNOTATION] === groupKinds.join(',') &&
+    annotations[NAMESPACES_ANNOTATION] === namespaces.join(',')
+  );
 }
 
 /** The names of the clusters that this action made in the namespace, by their inventories. */
 export async function clustersIn(kube: KubeClient, namespace: string): Promise<string[]> {
   const labels = `${labelSelector({ [MANAGED_BY]: MANAGER })},${ID_LABEL}`;
   const inventories = await kube.list('ConfigMap', namespace, { labels });
-  return inventories
-    .map(({ metadata }) => metadata.name)
-    .filter((name) => name.endsWith(NAME_SUFFIX))
-    .map((name) => name.slice(0, -NAME_SUFFIX.length));
+  return inventories.map(({ metadata }) => clusterOfInventory(metadata.name)).filter((name) => name !== null);
 }

@@ -1,9 +1,10 @@
+import { inventoryName } from '../desired/apply-set.ts';
 import { desiredState } from '../desired/desired-state.ts';
 import type { DesiredState } from '../desired/state.ts';
+import type { KubeObject } from '../kube/object.ts';
 import type { Adaptation } from '../report/run-report.ts';
 import type { RunContext } from './context.ts';
 import { gatherFacts } from './facts.ts';
-import { inventoryName } from './inventory.ts';
 import { makePlan, type Plan } from './plan.ts';
 import type { Target } from './preflight.ts';
 
@@ -11,17 +12,19 @@ import type { Target } from './preflight.ts';
 export interface Intent {
   adaptations: Adaptation[];
   desired: DesiredState;
+  /** What the last run recorded; null before the first. */
+  inventory: KubeObject | null;
 }
 
 /** Works out what should be. Throws where an input cannot be had on this target. */
 export async function intend(context: RunContext, target: Target): Promise<Intent> {
-  const { facts, adaptations } = await gatherFacts(context.kube, context.inputs, target, context.name);
-  return { adaptations, desired: desiredState(context.inputs, facts) };
+  const { kube, inputs, namespace, name } = context;
+  const inventory = target.namespaceExists ? await kube.get('ConfigMap', namespace, inventoryName(name)) : null;
+  const { facts, adaptations } = await gatherFacts(kube, inputs, target, name, inventory);
+  return { adaptations, desired: desiredState(inputs, facts), inventory };
 }
 
 /** Works out what differs from it, without a write. */
-export async function compare(context: RunContext, namespaceExists: boolean, desired: DesiredState): Promise<Plan> {
-  const { kube, namespace, name } = context;
-  const inventory = namespaceExists ? await kube.get('ConfigMap', namespace, inventoryName(name)) : null;
+export function compare(context: RunContext, namespaceExists: boolean, { desired, inventory }: Intent): Promise<Plan> {
   return makePlan({ ...context, namespaceExists }, desired, inventory);
 }

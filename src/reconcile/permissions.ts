@@ -1,8 +1,12 @@
+import { IMAGE_CACHE_NAMESPACE } from '../desired/image-cache.ts';
 import type { Inputs } from '../inputs/table.ts';
 import type { Access, KubeClient } from '../kube/client.ts';
 import { groupOf, type Kind, RESOURCES } from '../kube/resources.ts';
 import { Problem } from '../problem.ts';
 
+const VERBS = ['get', 'list', 'create', 'patch', 'delete'];
+
+/** What a run applies and removes on every cluster. */
 const APPLIED: Kind[] = [
   'ConfigMap',
   'Service',
@@ -18,12 +22,13 @@ const APPLIED: Kind[] = [
 
 /** What a run does to each kind in its namespace: https://kubernetes.io/docs/reference/access-authn-authz/authorization/#review-your-request-attributes */
 const NEEDED: { kinds: Kind[]; subresource?: string; verbs: string[] }[] = [
-  { kinds: APPLIED, verbs: ['get', 'list', 'create', 'patch', 'delete'] },
+  { kinds: APPLIED, verbs: VERBS },
   { kinds: ['Lease'], verbs: ['get', 'create', 'update'] },
   { kinds: ['Secret'], verbs: ['get'] },
   // Nobody may grant what he does not hold: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping
   { kinds: ['ServiceAccount'], subresource: 'token', verbs: ['create'] },
-  { kinds: ['PersistentVolumeClaim', 'Event'], verbs: ['list'] },
+  { kinds: ['Event'], verbs: ['list'] },
+  { kinds: ['PersistentVolumeClaim'], verbs: ['get', 'list', 'patch'] },
   { kinds: ['Pod'], verbs: ['list', 'patch', 'delete'] },
   { kinds: ['Pod'], subresource: 'proxy', verbs: ['get'] },
   { kinds: ['Pod'], subresource: 'log', verbs: ['get'] },
@@ -37,11 +42,22 @@ const CLUSTER_WIDE: { kind: Kind; verb: string }[] = [
   { kind: 'PriorityClass', verb: 'get' },
 ];
 
+/** What a run applies where an input asks for it and the target serves it. */
+const OPTIONAL: { kinds: Kind[]; isAsked: (inputs: Inputs) => boolean }[] = [
+  { kinds: ['VerticalPodAutoscaler'], isAsked: ({ vpa_enabled }) => vpa_enabled },
+  { kinds: ['PodMonitor', 'PrometheusRule'], isAsked: ({ monitoring_enabled }) => monitoring_enabled },
+  { kinds: ['CronJob'], isAsked: (inputs) => inputs.voluntary_disruption_window_enabled },
+];
+
 /** Each permission that a run on the namespace needs, as an access review asks for it. */
-export function neededAccess(inputs: Pick<Inputs, 'namespace' | 'create_namespace' | 'certificate_issuer'>): Access[] {
+export function neededAccess(inputs: Inputs, apis: ReadonlySet<string>): Access[] {
   const { namespace, create_namespace, certificate_issuer } = inputs;
-  const inNamespace = NEEDED.flatMap(({ kinds, subresource, verbs }) =>
-    kinds.flatMap((kind) => verbs.map((verb) => ({ ...accessTo(kind, verb, subresource), namespace }))),
+  const optional = OPTIONAL.filter(({ isAsked }) => isAsked(inputs))
+    .flatMap(({ kinds }) => kinds)
+    .filter((kind) => apis.has(RESOURCES[kind].apiVersion));
+  const inNamespace = [...NEEDED, { kinds: optional, verbs: VERBS, subresource: undefined }].flatMap(
+    ({ kinds, subresource, verbs }) =>
+      kinds.flatMap((kind) => verbs.map((verb) => ({ ...accessTo(kind, verb, subresource), namespace }))),
   );
   return [
     ...inNamespace,
@@ -49,6 +65,11 @@ export function neededAccess(inputs: Pick<Inputs, 'namespace' | 'create_namespac
     ...(create_namespace ? [accessTo('Namespace', 'create')] : []),
     ...(certificate_issuer === null ? [] : [accessTo('ClusterIssuer', 'get')]),
   ];
+}
+
+/** What listing the images in the cache of the target's nodes needs. */
+export function imageCacheAccess(): Access[] {
+  return ['get', 'patch'].map((verb) => ({ ...accessTo('ConfigMap', verb), namespace: IMAGE_CACHE_NAMESPACE }));
 }
 
 function accessTo(kind: Kind, verb: string, subresource?: string): Access {

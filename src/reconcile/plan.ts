@@ -1,6 +1,7 @@
-import type { DesiredState } from '../desired/state.ts';
+import { inventoryId, MEMBER_LABEL } from '../desired/apply-set.ts';
+import type { DesiredState, Share } from '../desired/state.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
-import { describe, type KubeClient } from '../kube/client.ts';
+import { type ApplyOptions, describe, type KubeClient } from '../kube/client.ts';
 import { ApplyConflict } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { type Kind, kindOf } from '../kube/resources.ts';
@@ -10,12 +11,14 @@ import type { VaultClient } from '../vault/client.ts';
 import type { VaultChange } from '../vault/objects.ts';
 import { planVault } from '../vault/plan.ts';
 import { differences, type FieldDifference } from './difference.ts';
-import { asMembers, groupKindsOf, inventoryId, isCurrent, MEMBER_LABEL, recordedKinds } from './inventory.ts';
+import { groupKindsOf, isCurrent, recordedKinds, recordedNamespaces, type Scope } from './inventory.ts';
 
 export interface ObjectChange {
   action: 'create' | 'update';
   object: KubeObject;
   fields: FieldDifference[];
+  /** How it is applied: as this action and without force unless it says otherwise. */
+  options: ApplyOptions;
 }
 
 /** What a run will write; empty lists and a current inventory mean that everything is as it should be. */
@@ -24,8 +27,8 @@ export interface Plan {
   objects: ObjectChange[];
   /** What an earlier run made and this one does not want. */
   prune: KubeObject[];
-  /** The kinds that the inventory has to name while this run writes, and when it is done. */
-  inventory: { current: boolean; during: string[]; after: string[] };
+  /** What the inventory has to tell while this run writes, and when it is done. */
+  inventory: { current: boolean; during: Scope; after: Scope };
 }
 
 export interface PlanSources {
@@ -51,54 +54,78 @@ export async function makePlan(
   inventory: KubeObject | null,
 ): Promise<Plan> {
   const { kube, namespace, name, namespaceExists } = sources;
-  const members = asMembers(desired.objects, namespace, name);
-  const after = groupKindsOf(members);
+  const { objects: members, shares } = desired;
+  const after = { groupKinds: groupKindsOf(members), namespaces: otherNamespaces(shares, namespace) };
   const [vault, objects, prune] = await Promise.all([
     planVault(sources.vault, desired.vault),
-    namespaceExists ? planObjects(kube, members) : members.map(creation),
+    namespaceExists ? planObjects(kube, desired) : members.map((object) => creation(object, {})),
     namespaceExists ? leftovers(kube, namespace, name, recordedKinds(inventory), members) : [],
   ]);
-  const during = [...new Set([...after, ...groupKindsOf(prune)])].sort();
+  const during = {
+    groupKinds: union(after.groupKinds, groupKindsOf(prune)),
+    namespaces: union(after.namespaces, recordedNamespaces(inventory)),
+  };
   return { vault, objects, prune, inventory: { current: isCurrent(inventory, after), during, after } };
 }
 
-function creation(object: KubeObject): ObjectChange {
-  return { action: 'create', object, fields: [] };
+/** Where this cluster has fields in objects of others; a share without fields takes back what an earlier run shared. */
+function otherNamespaces(shares: Share[], namespace: string): string[] {
+  const filled = shares.filter(({ object: { apiVersion: _version, kind: _kind, metadata: _metadata, ...fields } }) =>
+    Object.values(fields).some((value) => isJsonObject(value) && Object.keys(value).length > 0),
+  );
+  const namespaces = filled.flatMap(({ object }) => object.metadata.namespace ?? []);
+  return union(namespaces, []).filter((other) => other !== namespace);
 }
 
-async function planObjects(kube: KubeClient, members: KubeObject[]): Promise<ObjectChange[]> {
-  const results = await Promise.all(members.map((object) => planObject(kube, object)));
+function union(some: string[], others: string[]): string[] {
+  return [...new Set([...some, ...others])].sort();
+}
+
+function creation(object: KubeObject, options: ApplyOptions): ObjectChange {
+  return { action: 'create', object, fields: [], options };
+}
+
+async function planObjects(kube: KubeClient, { objects, shares }: DesiredState): Promise<ObjectChange[]> {
+  const results = await Promise.all([
+    ...objects.map((object) => planObject(kube, object, {})),
+    ...shares.map(({ object, manager, takesFrom }) => planObject(kube, object, { manager, takesFrom })),
+  ]);
   const conflicts = results.filter((result) => result instanceof ApplyConflict);
   if (conflicts.length > 0) throw conflictProblem(conflicts);
   return results.flatMap((result) => (result === null || result instanceof ApplyConflict ? [] : result));
 }
 
-async function planObject(kube: KubeClient, object: KubeObject): Promise<ObjectChange | ApplyConflict | null> {
+async function planObject(
+  kube: KubeClient,
+  object: KubeObject,
+  options: ApplyOptions,
+): Promise<ObjectChange | ApplyConflict | null> {
   const { namespace, name } = object.metadata;
   const [live, applied] = await Promise.all([
     kube.get(kindOf(object), namespace, name),
-    kube.apply(object, { dryRun: true }).catch((error: unknown) => {
+    kube.apply(object, { ...options, dryRun: true }).catch((error: unknown) => {
       if (error instanceof ApplyConflict) return error;
       throw error;
     }),
   ]);
   if (applied instanceof ApplyConflict) return applied;
-  if (live === null) return creation(object);
-  const all = differences(managedPart(live), managedPart(applied));
+  if (live === null) return creation(object, options);
+  const manager = options.manager ?? MANAGER;
+  const all = differences(managedPart(live, manager), managedPart(applied, manager));
   const told = all.filter(({ path }) => !path.startsWith(OWNERSHIP));
   // Of a field that comes or goes its ownership changes as well: that is news only where it is all that changes.
   const fields = told.length > 0 ? told : all;
-  return fields.length === 0 ? null : { action: 'update', object, fields };
+  return fields.length === 0 ? null : { action: 'update', object, fields, options };
 }
 
 const OWNERSHIP = 'metadata.managedFields';
 
-/** Everything but what the API server counts or other controllers report; of the managers only this action's own fields. */
-function managedPart(object: KubeObject): JsonObject {
+/** Everything but what the API server counts or other controllers report; of the managers only the one's own fields. */
+function managedPart(object: KubeObject, manager: string): JsonObject {
   const { status: _status, metadata, ...rest } = object;
   const { resourceVersion: _version, generation: _generation, managedFields, ...kept } = metadata;
   const managers = Array.isArray(managedFields) ? managedFields.filter(isJsonObject) : [];
-  const own = managers.find((entry) => entry.manager === MANAGER && entry.operation === 'Apply');
+  const own = managers.find((entry) => entry.manager === manager && entry.operation === 'Apply');
   return { ...rest, metadata: { ...kept, managedFields: own?.fieldsV1 } };
 }
 

@@ -1,9 +1,10 @@
+import { IMAGE_CACHE_NAMESPACE, IMAGE_CACHES } from '../desired/image-cache.ts';
 import type { Inputs } from '../inputs/table.ts';
 import { dig } from '../json.ts';
 import type { Access, KubeClient } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { Problem } from '../problem.ts';
-import { checkPermissions, neededAccess } from './permissions.ts';
+import { checkPermissions, imageCacheAccess, neededAccess } from './permissions.ts';
 
 /** Of the Panfactum stack; higher than what the cluster gives by default. */
 export const PRIORITY_CLASS = 'workload-important';
@@ -16,8 +17,12 @@ export interface Target {
   /** uid of the kube-system namespace: tells this cluster from any other. */
   clusterUid: string;
   namespaceExists: boolean;
+  /** API groups with their versions: "autoscaling.k8s.io/v1". */
+  apis: ReadonlySet<string>;
   storageClasses: KubeObject[];
   priorityClass: KubeObject | null;
+  /** The ConfigMaps by which nodes hold images in advance, as far as they exist. */
+  imageCaches: KubeObject[];
 }
 
 /**
@@ -29,22 +34,34 @@ export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAcces
   const { namespace } = inputs;
   const kubernetesVersion = await kube.serverVersion();
   checkKubernetesVersion(kubernetesVersion);
-  await checkPermissions(kube, [...neededAccess(inputs), ...vaultAccess]);
-  const [kubeSystem, existing, storageClasses, priorityClass] = await Promise.all([
+  const apis = await kube.servedApis();
+  await checkPermissions(kube, [...neededAccess(inputs, apis), ...vaultAccess]);
+  const [kubeSystem, existing, storageClasses, priorityClass, imageCaches] = await Promise.all([
     kube.get('Namespace', undefined, 'kube-system'),
     kube.get('Namespace', undefined, namespace),
     kube.list('StorageClass', undefined),
     kube.get('PriorityClass', undefined, PRIORITY_CLASS),
-    checkCertManager(kube, inputs.certificate_issuer),
+    inputs.node_image_cached_enabled ? findImageCaches(kube) : [],
+    checkCertManager(kube, inputs.certificate_issuer, apis),
   ]);
   checkNamespace(inputs, existing);
   return {
     kubernetesVersion,
     clusterUid: String(kubeSystem?.metadata.uid ?? ''),
     namespaceExists: existing !== null,
+    apis,
     storageClasses,
     priorityClass,
+    imageCaches,
   };
+}
+
+/** The permission to write there is needed only where there is such a namespace. */
+export async function findImageCaches(kube: KubeClient): Promise<KubeObject[]> {
+  if ((await kube.get('Namespace', undefined, IMAGE_CACHE_NAMESPACE)) === null) return [];
+  await checkPermissions(kube, imageCacheAccess());
+  const found = await Promise.all(IMAGE_CACHES.map((name) => kube.get('ConfigMap', IMAGE_CACHE_NAMESPACE, name)));
+  return found.filter((cache) => cache !== null);
 }
 
 function checkKubernetesVersion(version: string): void {
@@ -59,8 +76,12 @@ function checkKubernetesVersion(version: string): void {
   });
 }
 
-async function checkCertManager(kube: KubeClient, clusterIssuer: string | null): Promise<void> {
-  if (!(await kube.serves('cert-manager.io/v1'))) {
+async function checkCertManager(
+  kube: KubeClient,
+  clusterIssuer: string | null,
+  apis: ReadonlySet<string>,
+): Promise<void> {
+  if (!apis.has('cert-manager.io/v1')) {
     throw new Problem({
       kind: 'target',
       tried: 'Looking for cert-manager',

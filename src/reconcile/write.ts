@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import { commonLabels } from '../desired/labels.ts';
 import type { DesiredState } from '../desired/state.ts';
 import { digText } from '../json.ts';
-import { describe } from '../kube/client.ts';
+import { type ApplyOptions, describe } from '../kube/client.ts';
 import { ApplyConflict } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { type Kind, kindOf } from '../kube/resources.ts';
@@ -11,7 +12,7 @@ import { Problem } from '../problem.ts';
 import { applyVaultChanges } from '../vault/objects.ts';
 import { retryRefused, waitForCertificates } from './certificates.ts';
 import type { RunContext } from './context.ts';
-import { type Deployment, renderInventory } from './inventory.ts';
+import { type Deployment, renderInventory, type Scope } from './inventory.ts';
 import type { ObjectChange, Plan } from './plan.ts';
 import { record } from './record.ts';
 import { configLoadTimes, touchPods, waitForReload, waitForRollout } from './rollout.ts';
@@ -25,7 +26,11 @@ const BEFORE_CERTIFICATES: Kind[][] = [
   ['Issuer'],
   ['Certificate'],
 ];
-const AFTER_CERTIFICATES: Kind[][] = [['PodDisruptionBudget'], ['StatefulSet']];
+const AFTER_CERTIFICATES: Kind[][] = [
+  ['PodDisruptionBudget'],
+  ['StatefulSet'],
+  ['PersistentVolumeClaim', 'VerticalPodAutoscaler', 'CronJob', 'PodMonitor', 'PrometheusRule'],
+];
 
 /** A run that holds the cluster's lock. */
 export interface WriteContext extends RunContext {
@@ -44,9 +49,9 @@ export async function writePlan(
   deployment: Deployment,
 ): Promise<void> {
   await writeInventory(context, plan.inventory.during, deployment);
-  const config = desired.objects.find(({ kind }) => kind === 'ConfigMap');
+  const config = desired.objects.find((object) => isConfig(context, object));
   const reloads = plan.objects.some(
-    ({ object, fields }) => object.kind === 'ConfigMap' && fields.some(({ path }) => path.startsWith('data.')),
+    ({ object, fields }) => isConfig(context, object) && fields.some(({ path }) => path.startsWith('data.')),
   );
   const loadTimes = reloads ? await configLoadTimes(context) : new Map<string, string>();
 
@@ -65,14 +70,19 @@ export async function writePlan(
     if (reloads) await waitForReload(context, loadTimes);
   }
   await prune(context, plan);
-  if (plan.inventory.after.length < plan.inventory.during.length) {
+  if (!isDeepStrictEqual(plan.inventory.after, plan.inventory.during)) {
     await writeInventory(context, plan.inventory.after, deployment);
   }
 }
 
-async function writeInventory(context: WriteContext, groupKinds: string[], deployment: Deployment): Promise<void> {
+/** Whether it is the ConfigMap with nats.conf. */
+function isConfig({ namespace, name }: RunContext, { kind, metadata }: KubeObject): boolean {
+  return kind === 'ConfigMap' && metadata.namespace === namespace && metadata.name === name;
+}
+
+async function writeInventory(context: WriteContext, scope: Scope, deployment: Deployment): Promise<void> {
   const { namespace, name, inputs } = context;
-  await apply(context, renderInventory(namespace, name, commonLabels(inputs, name), groupKinds, deployment));
+  await apply(context, renderInventory(namespace, name, commonLabels(inputs, name), scope, deployment));
 }
 
 async function writeVault(context: WriteContext, plan: Plan): Promise<void> {
@@ -91,16 +101,20 @@ async function writeObjects(context: WriteContext, plan: Plan, waves: Kind[][]):
   }
 }
 
-async function writeObject(context: WriteContext, { action, object, fields }: ObjectChange): Promise<void> {
-  await apply(context, object);
+async function writeObject(context: WriteContext, { action, object, fields, options }: ObjectChange): Promise<void> {
+  await apply(context, object, options);
   const what = describe(object.kind, object.metadata.namespace, object.metadata.name);
   record(context, { action, object: what, fields: fields.map(({ path }) => path) });
 }
 
-async function apply({ kube, assertHeld }: WriteContext, object: KubeObject): Promise<void> {
+async function apply(
+  { kube, assertHeld }: WriteContext,
+  object: KubeObject,
+  options: ApplyOptions = {},
+): Promise<void> {
   assertHeld();
   try {
-    await kube.apply(object);
+    await kube.apply(object, options);
   } catch (error) {
     if (!(error instanceof ApplyConflict)) throw error;
     throw new Problem({
