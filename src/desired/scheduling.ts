@@ -45,7 +45,8 @@ function nodeClasses(inputs: Inputs) {
   };
 }
 
-function tolerations(inputs: Inputs): JsonObject[] {
+/** The taints that the pods may run in spite of: those of the node classes that the inputs allow. */
+export function tolerations(inputs: Inputs): JsonObject[] {
   const allowed = Object.entries(nodeClasses(inputs)).filter(([, enabled]) => enabled);
   return [
     ...allowed.map(([key]) => ({ key, operator: 'Equal', value: 'true', effect: 'NoSchedule' })),
