@@ -201,6 +201,7 @@ export function contractCases(namespace: string, pkiMount: string): ContractCase
   return [
     ...applyCases(namespace),
     ...otherWriteCases(namespace),
+    ...cronJobCases(namespace),
     ...statefulSetCases(namespace),
     ...vaultCases(namespace, pkiMount),
   ];
@@ -252,6 +253,25 @@ function applyCases(namespace: string): ContractCase[] {
         apply('c', 'first', map('c', { key: '2' }, { tier: 'two' })),
         kubernetes('PATCH', at('c', 'editor'), { data: { key: null, other: 'x' } }, MERGE),
         apply('c', 'first', map('c', { key: '2' })),
+      ],
+    },
+    {
+      title: 'force takes the fields of others and leaves them what it does not apply',
+      steps: [
+        apply('h', 'first', map('h', { shared: '1', own: '1' }, labels)),
+        kubernetes('PATCH', at('h', 'editor'), { data: { edited: 'x' } }, MERGE),
+        apply('h', 'second&force=true', map('h', { shared: '2', edited: 'y' })),
+        apply('h', 'first', map('h', { shared: '1', own: '1' }, labels)),
+      ],
+    },
+    {
+      title:
+        'an empty apply takes back what its manager holds alone, and changes nothing by a manager that holds nothing',
+      steps: [
+        apply('i', 'first', map('i', { shared: '1', own: '1' })),
+        apply('i', 'org/tool/demo/a', map('i', { shared: '1', theirs: '1' })),
+        apply('i', 'org/tool/demo/b', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'i', namespace } }),
+        apply('i', 'org/tool/demo/a', map('i', {})),
       ],
     },
     {
@@ -319,6 +339,29 @@ function applyCases(namespace: string): ContractCase[] {
           kind: 'Namespace',
           metadata: { name: namespace },
         }),
+      ],
+    },
+  ];
+}
+
+/** A job that does nothing, once an hour. */
+function cronJobCases(namespace: string): ContractCase[] {
+  const path = `/apis/batch/v1/namespaces/${namespace}/cronjobs/hourly?fieldManager=first`;
+  const template = {
+    spec: { restartPolicy: 'Never', containers: [{ name: 'job', image: 'registry.k8s.io/pause:3.10' }] },
+  };
+  const cronJob = (spec: JsonObject): JsonObject => ({
+    apiVersion: 'batch/v1',
+    kind: 'CronJob',
+    metadata: { name: 'hourly', namespace },
+    spec: { schedule: '0 * * * *', suspend: true, jobTemplate: { spec: { template } }, ...spec },
+  });
+  return [
+    {
+      title: 'a CronJob and what the API server adds to it',
+      steps: [
+        kubernetes('PATCH', path, cronJob({ timeZone: 'Etc/UTC' }), APPLY),
+        kubernetes('PATCH', path, cronJob({ timeZone: 'Etc/UTC', concurrencyPolicy: 'Replace' }), APPLY),
       ],
     },
   ];

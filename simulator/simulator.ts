@@ -11,6 +11,7 @@ import { serve } from './http.ts';
 import { kubernetesApi } from './kubernetes/api.ts';
 import { Cluster } from './kubernetes/cluster.ts';
 import { furnish } from './kubernetes/furnish.ts';
+import { CERT_MANAGER_GROUP } from './kubernetes/resources.ts';
 import { serviceProxy } from './kubernetes/service-proxy.ts';
 import type { RecordedRequest } from './requests.ts';
 import { PkiEngine } from './vault/pki.ts';
@@ -19,6 +20,8 @@ import { Vault } from './vault/vault.ts';
 export interface SimulatorOptions {
   /** False: the cluster has no cert-manager.io API; true by default. */
   certManager?: boolean;
+  /** API groups that a cluster of a whole stack serves besides: "autoscaling.k8s.io"; none by default. */
+  apiGroups?: string[];
   /** ClusterIssuers that exist and are Ready; ['internal'], of the first PKI mount, by default. Others are CAs of their own. */
   clusterIssuers?: string[];
   /** ['ebs-standard-retained', 'standard'] by default. */
@@ -102,7 +105,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     cluster,
     behaviour,
     token: KUBERNETES_TOKEN,
-    certManager,
+    addedGroups: [...(certManager ? [CERT_MANAGER_GROUP] : []), ...(options.apiGroups ?? [])],
     podProxy: (pod, port, request) => nats.proxy(pod, port, request),
     podLog: (pod) => nats.log(pod),
     serviceProxy: serviceProxy(cluster, behaviour, vault),

@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { dump } from 'js-yaml';
+import { inventoryId } from '../../src/desired/apply-set.ts';
 import type { DesiredState } from '../../src/desired/state.ts';
 import { isJsonObject, type Json } from '../../src/json.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
-import { objectIn, stateWith, valueAt } from './fixture.ts';
+import { NAME, objectIn, stateWith, valueAt } from './fixture.ts';
 
 const VARIANTS = {
   'a newer server with monitoring': { nats_version: '2.14.6', monitoring_enabled: true },
@@ -47,6 +48,7 @@ describe('every object', () => {
         'app.kubernetes.io/name': 'nats',
         'app.kubernetes.io/instance': 'nats-1a2b3c4d',
         'app.kubernetes.io/managed-by': 'kube-nats-action',
+        'applyset.kubernetes.io/part-of': inventoryId('demo', NAME),
       });
     }
   });

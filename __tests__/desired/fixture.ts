@@ -11,7 +11,12 @@ export const FRESH: TargetFacts = {
   name: NAME,
   storageClassName: 'ebs-standard-retained',
   priorityClassName: 'workload-important',
+  verticalPodAutoscaler: false,
+  choosesInstanceTypes: false,
   immutable: null,
+  claims: [],
+  imageCaches: [],
+  windowStart: null,
   volumeBytes: null,
   clusterUid: '6f8bb0a5-7a0c-4d0a-9d86-1f6e5a3c9b11',
 };

@@ -3,7 +3,8 @@ import { expect, test } from '@jest/globals';
 import { loadAll } from 'js-yaml';
 import { dig, digObjects, digText, type Json, type JsonObject } from '../../src/json.ts';
 import type { Access } from '../../src/kube/client.ts';
-import { neededAccess } from '../../src/reconcile/permissions.ts';
+import { RESOURCES } from '../../src/kube/resources.ts';
+import { imageCacheAccess, neededAccess } from '../../src/reconcile/permissions.ts';
 import { vaultRoute } from '../../src/vault/route.ts';
 import { inputsWith } from '../inputs/inputs-with.ts';
 
@@ -30,9 +31,18 @@ function accessesOf(rule: JsonObject, namespace: string): string[] {
 }
 
 test('the roles of docs/permissions.md grant what a run needs and nothing more', () => {
-  const inputs = inputsWith({ namespace: 'messaging', create_namespace: true, certificate_issuer: 'internal' });
+  const inputs = inputsWith({
+    namespace: 'messaging',
+    create_namespace: true,
+    certificate_issuer: 'internal',
+    monitoring_enabled: true,
+    voluntary_disruption_window_enabled: true,
+  });
+  const apis = new Set(Object.values(RESOURCES).map(({ apiVersion }) => apiVersion));
   const route = vaultRoute(inputs);
-  const needed = [...neededAccess(inputs), ...(route.direct ? [] : route.accesses)].map(text);
+  const needed = [...neededAccess(inputs, apis), ...imageCacheAccess(), ...(route.direct ? [] : route.accesses)].map(
+    text,
+  );
   expect(needed.length).toBeGreaterThan(50);
   expect(granted().sort()).toEqual(needed.sort());
 });

@@ -25,7 +25,7 @@ export interface FakeKube extends KubeClient {
   podAnswers: Map<string, JsonObject>;
   podLogs: Map<string, string>;
   denies: (access: Access) => boolean;
-  serving: { certManager: boolean; version: string };
+  serving: { apis: Set<string>; version: string };
 }
 
 /**
@@ -78,7 +78,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
     podAnswers: new Map(),
     podLogs: new Map(),
     denies: () => false,
-    serving: { certManager: true, version: 'v1.34.4' },
+    serving: { apis: new Set(['apps/v1', 'batch/v1', 'cert-manager.io/v1']), version: 'v1.34.4' },
 
     put: (object) => save(keyOf(object), object),
     stored(kind, name, namespace = 'demo') {
@@ -90,7 +90,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
     take(kind, name, namespace = 'demo') {
       const key = keyOf({ apiVersion: '', kind, metadata: { name, namespace } });
       objects.delete(key);
-      applied.delete(key);
+      for (const held of applied.keys()) if (held.startsWith(`${key} `)) applied.delete(held);
     },
 
     async get(kind, namespace, name) {
@@ -103,24 +103,28 @@ export function fakeKube(journal: string[] = []): FakeKube {
         .filter((object) => selects(labels, (key) => object.metadata.labels?.[key]))
         .filter((object) => selects(fields, (key) => digText(object, ...key.split('.'))));
     },
-    async apply(object, options = { dryRun: false }) {
+    async apply(object, { dryRun = false, manager = MANAGER, takesFrom = [] } = {}) {
       const key = keyOf(object);
-      const conflicts = fake.conflicts.get(key);
-      if (conflicts !== undefined) throw new ApplyConflict(object, conflicts);
+      const conflict = new ApplyConflict(object, fake.conflicts.get(key) ?? []);
+      if (!conflict.isOnlyWith(takesFrom)) throw conflict;
       requireNamespace(object);
       const live = objects.get(key);
-      const before = applied.get(key);
+      const before = applied.get(`${key} ${manager}`);
       const rest = live === undefined || before === undefined ? live : without(live, before);
-      const own = { manager: MANAGER, operation: 'Apply', fieldsV1: fieldsOf(object) };
+      const own = { manager, operation: 'Apply', fieldsV1: fieldsOf(object) };
+      const managers = Array.isArray(live?.metadata.managedFields)
+        ? live.metadata.managedFields.filter(isJsonObject)
+        : [];
+      const others = managers.filter((entry) => entry.manager !== manager);
       const merged = merge(rest ?? {}, object);
       const { metadata } = object;
       const next = {
         ...object,
         ...merged,
-        metadata: { ...metadata, ...asObject(merged.metadata), managedFields: [own] },
+        metadata: { ...metadata, ...asObject(merged.metadata), managedFields: [...others, own] },
       };
-      if (options.dryRun) return structuredClone({ ...next, metadata: { ...next.metadata, uid: live?.metadata.uid } });
-      applied.set(key, structuredClone(object));
+      if (dryRun) return structuredClone({ ...next, metadata: { ...next.metadata, uid: live?.metadata.uid } });
+      applied.set(`${key} ${manager}`, structuredClone(object));
       return write('apply', object, save(key, next));
     },
     async create(object) {
@@ -146,7 +150,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
       return true;
     },
     isAllowed: async (access) => !fake.denies(access),
-    serves: async (groupVersion) => groupVersion !== 'cert-manager.io/v1' || fake.serving.certManager,
+    servedApis: async () => fake.serving.apis,
     serverVersion: async () => fake.serving.version,
     getFromPod: async (_namespace, pod, _port, path) => fake.podAnswers.get(`${pod}${path}`) ?? null,
     podLog: async (_namespace, pod, container, { previous }) =>

@@ -65,13 +65,20 @@ describe('reading', () => {
     expect(requests[0]?.path).toBe('/apis/storage.k8s.io/v1/storageclasses');
   });
 
-  test('the version, and whether an API group is served', async () => {
+  test('the version, and the API groups that are served', async () => {
     await expect(clientOn(answer(200, { gitVersion: 'v1.34.4' })).client.serverVersion()).resolves.toBe('v1.34.4');
-    const { client, requests } = clientOn(answer(200, { kind: 'APIResourceList' }));
-    await expect(client.serves('cert-manager.io/v1')).resolves.toBe(true);
-    await client.serves('v1');
-    expect(requests.map(({ path }) => path)).toEqual(['/apis/cert-manager.io/v1', '/api/v1']);
-    await expect(clientOn(status(404, '')).client.serves('cert-manager.io/v1')).resolves.toBe(false);
+    const groups = [
+      { name: 'apps', versions: [{ groupVersion: 'apps/v1' }] },
+      {
+        name: 'cert-manager.io',
+        versions: [{ groupVersion: 'cert-manager.io/v1' }, { groupVersion: 'cert-manager.io/v2' }],
+      },
+    ];
+    const { client, requests } = clientOn(answer(200, { kind: 'APIGroupList', groups }));
+    await expect(client.servedApis()).resolves.toEqual(
+      new Set(['apps/v1', 'cert-manager.io/v1', 'cert-manager.io/v2']),
+    );
+    expect(requests.map(({ path }) => path)).toEqual(['/apis']);
   });
 
   test.each([true, false])('an access review that says %s', async (allowed) => {

@@ -1,13 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
+import { applySetId, inventoryId } from '../../src/desired/apply-set.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
 import {
-  applySetId,
-  asMembers,
   clustersIn,
   groupKindsOf,
-  inventoryId,
   isCurrent,
   recordedKinds,
+  recordedNamespaces,
   renderInventory,
 } from '../../src/reconcile/inventory.ts';
 import { fakeKube } from '../fakes/kube.ts';
@@ -15,8 +14,8 @@ import { fakeKube } from '../fakes/kube.ts';
 const DEPLOYMENT = { actionVersion: '1.2.3', repository: 'org/repo', commit: 'abc', runUrl: 'https://ci.example/1' };
 const LABELS = { 'app.kubernetes.io/managed-by': 'kube-nats-action' };
 
-function inventory(kinds: string[], name = 'nats-a'): KubeObject {
-  return renderInventory('demo', name, LABELS, kinds, DEPLOYMENT);
+function inventory(groupKinds: string[], name = 'nats-a', namespaces: string[] = []): KubeObject {
+  return renderInventory('demo', name, LABELS, { groupKinds, namespaces }, DEPLOYMENT);
 }
 
 function object(kind: string, apiVersion: string): KubeObject {
@@ -47,9 +46,14 @@ test('an inventory names its id, its tool, the kinds and who deployed', () => {
   });
 });
 
-test('members carry the id beside their own labels', () => {
-  const [member] = asMembers([object('ConfigMap', 'v1')], 'demo', 'nats-a');
-  expect(member?.metadata.labels).toEqual({ a: 'b', 'applyset.kubernetes.io/part-of': inventoryId('demo', 'nats-a') });
+test('other namespaces are recorded and read back', () => {
+  const written = inventory(['A'], 'nats-a', ['images', 'others']);
+  expect(written.metadata.annotations).toMatchObject({
+    'applyset.kubernetes.io/additional-namespaces': 'images,others',
+  });
+  expect(recordedNamespaces(written)).toEqual(['images', 'others']);
+  expect(recordedNamespaces(inventory(['A']))).toEqual([]);
+  expect(recordedNamespaces(null)).toEqual([]);
 });
 
 describe('the kinds', () => {
@@ -72,9 +76,11 @@ describe('the kinds', () => {
   });
 
   test('tell whether the inventory has to be written', () => {
-    expect(isCurrent(inventory(['A', 'B']), ['A', 'B'])).toBe(true);
-    expect(isCurrent(inventory(['A', 'B']), ['A'])).toBe(false);
-    expect(isCurrent(null, [])).toBe(false);
+    const scope = { groupKinds: ['A', 'B'], namespaces: [] };
+    expect(isCurrent(inventory(['A', 'B']), scope)).toBe(true);
+    expect(isCurrent(inventory(['A', 'B']), { ...scope, groupKinds: ['A'] })).toBe(false);
+    expect(isCurrent(inventory(['A', 'B']), { ...scope, namespaces: ['images'] })).toBe(false);
+    expect(isCurrent(null, { groupKinds: [], namespaces: [] })).toBe(false);
   });
 });
 

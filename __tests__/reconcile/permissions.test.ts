@@ -1,16 +1,19 @@
 import { expect, test } from '@jest/globals';
+import type { Inputs } from '../../src/inputs/table.ts';
 import type { Access } from '../../src/kube/client.ts';
 import { checkPermissions, neededAccess } from '../../src/reconcile/permissions.ts';
 import { fakeKube } from '../fakes/kube.ts';
 import { problemOf } from '../fakes/problem.ts';
+import { inputsWith } from '../inputs/inputs-with.ts';
 
 const text = ({ verb, group, resource, namespace, name }: Access) =>
   [verb, resource + (group && `.${group}`), namespace, name].filter((part) => part !== undefined).join(' ');
 
-const PLAIN = { namespace: 'demo', create_namespace: false, certificate_issuer: null };
+const PLAIN = inputsWith({ namespace: 'demo', create_namespace: false, certificate_issuer: null });
+const APIS = new Set(['batch/v1']);
 
 test('what a run does is what it asks for', () => {
-  const all = neededAccess(PLAIN).map(text);
+  const all = neededAccess(PLAIN, APIS).map(text);
   expect(all).toEqual(
     expect.arrayContaining([
       'patch statefulsets.apps demo',
@@ -25,18 +28,43 @@ test('what a run does is what it asks for', () => {
   );
   expect(all.filter((access) => /secrets|persistentvolumeclaims/.test(access))).toEqual([
     'get secrets demo',
+    'get persistentvolumeclaims demo',
     'list persistentvolumeclaims demo',
+    'patch persistentvolumeclaims demo',
   ]);
   expect(all).toContain('create serviceaccounts/token demo');
   expect(all).not.toContain('create namespaces');
   expect(all).not.toContain('get clusterissuers.cert-manager.io');
-  expect(neededAccess({ ...PLAIN, certificate_issuer: 'a' }).map(text)).toContain('get clusterissuers.cert-manager.io');
-  expect(neededAccess({ ...PLAIN, create_namespace: true }).map(text)).toContain('create namespaces');
+  expect(neededAccess({ ...PLAIN, certificate_issuer: 'a' }, APIS).map(text)).toContain(
+    'get clusterissuers.cert-manager.io',
+  );
+  expect(neededAccess({ ...PLAIN, create_namespace: true }, APIS).map(text)).toContain('create namespaces');
   expect(new Set(all).size).toBe(all.length);
 });
 
+test.each<[string, Partial<Inputs>, string, string]>([
+  [
+    'vpa_enabled',
+    { vpa_enabled: true },
+    'autoscaling.k8s.io/v1',
+    'patch verticalpodautoscalers.autoscaling.k8s.io demo',
+  ],
+  [
+    'monitoring_enabled',
+    { monitoring_enabled: true },
+    'monitoring.coreos.com/v1',
+    'patch podmonitors.monitoring.coreos.com demo',
+  ],
+  ['windows', { voluntary_disruption_window_enabled: true }, 'batch/v1', 'patch cronjobs.batch demo'],
+])('%s asks for more, where the target serves it', (_, inputs, api, access) => {
+  const wanted = inputsWith({ vpa_enabled: false, ...inputs });
+  expect(neededAccess(wanted, new Set([api])).map(text)).toContain(access);
+  expect(neededAccess(wanted, new Set()).map(text)).not.toContain(access);
+  expect(neededAccess(inputsWith({ vpa_enabled: false }), new Set([api])).map(text)).not.toContain(access);
+});
+
 test('an identity that may do everything passes', async () => {
-  await expect(checkPermissions(fakeKube(), neededAccess(PLAIN))).resolves.toBeUndefined();
+  await expect(checkPermissions(fakeKube(), neededAccess(PLAIN, APIS))).resolves.toBeUndefined();
 });
 
 test('all that is missing is told as rules, one a resource', async () => {
@@ -45,7 +73,7 @@ test('all that is missing is told as rules, one a resource', async () => {
     (resource === 'statefulsets' && ['create', 'patch'].includes(verb)) ||
     ['pods/proxy', 'storageclasses', 'services/proxy'].includes(resource);
   const proxy = { verb: 'get', group: '', resource: 'services/proxy', namespace: 'vault', name: 'http:vault:8200' };
-  const problem = await problemOf(checkPermissions(kube, [...neededAccess(PLAIN), proxy]));
+  const problem = await problemOf(checkPermissions(kube, [...neededAccess(PLAIN, APIS), proxy]));
   expect(problem.message).toBe(
     [
       "Checking the kubeconfig identity's permissions: 5 are missing; nothing was written.",

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import type { DesiredState } from '../../src/desired/state.ts';
+import { inventoryId, MEMBER_LABEL } from '../../src/desired/apply-set.ts';
+import type { DesiredState, Share } from '../../src/desired/state.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
-import { asMembers, renderInventory } from '../../src/reconcile/inventory.ts';
+import { renderInventory } from '../../src/reconcile/inventory.ts';
 import { isEmpty, makePlan } from '../../src/reconcile/plan.ts';
 import { problemOf } from '../fakes/problem.ts';
 import { desiredVault } from '../vault/desired.ts';
@@ -9,31 +10,46 @@ import { contextWith } from './context.ts';
 
 const DEPLOYMENT = { actionVersion: '1.0.0', repository: '', commit: '', runUrl: '' };
 
+/** The label of the cluster's objects. */
+const member = (cluster = 'nats-a') => ({ [MEMBER_LABEL]: inventoryId('demo', cluster) });
+
 function configMap(name: string, data = { a: '1' }): KubeObject {
-  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'demo', labels: { x: 'y' } }, data };
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name, namespace: 'demo', labels: { x: 'y', ...member() } },
+    data,
+  };
 }
 
 function service(name: string): KubeObject {
-  return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: 'demo' }, spec: { ports: [{ port: 1 }] } };
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace: 'demo', labels: member() },
+    spec: { ports: [{ port: 1 }] },
+  };
 }
 
 function desired(...objects: KubeObject[]): DesiredState {
-  return { objects, vault: desiredVault(), notices: [] };
+  return { objects, shares: [], vault: desiredVault(), notices: [] };
 }
 
 /** A cluster as an earlier run left it, and the plan for what is wanted now. */
 async function afterRun(...objects: KubeObject[]) {
   const context = contextWith();
-  for (const object of asMembers(objects, 'demo', 'nats-a')) await context.kube.apply(object);
+  for (const object of objects) await context.kube.apply(object);
   const kinds = [...new Set(objects.map(({ kind }) => kind))].sort();
-  const inventory = renderInventory('demo', 'nats-a', {}, kinds, DEPLOYMENT);
+  const inventory = renderInventory('demo', 'nats-a', {}, { groupKinds: kinds, namespaces: [] }, DEPLOYMENT);
   const { policy, pkiRoles, authRole } = desiredVault();
   context.vault.store.set(`sys/policies/acl/${policy.name}`, { policy: policy.rules });
   for (const { path, parameters } of [...pkiRoles, authRole]) context.vault.store.set(path.join('/'), parameters);
   context.kube.writes.length = 0;
   const plan = (...wanted: KubeObject[]) =>
     makePlan({ ...context, namespaceExists: true }, desired(...wanted), inventory);
-  return { ...context, plan };
+  const planWith = (...shares: Share[]) =>
+    makePlan({ ...context, namespaceExists: true }, { ...desired(...objects), shares }, inventory);
+  return { ...context, plan, planWith };
 }
 
 describe('a plan', () => {
@@ -51,7 +67,8 @@ describe('a plan', () => {
     const made = await makePlan(sources, desired(configMap('a')), null);
     expect(made.objects).toMatchObject([{ action: 'create', object: { metadata: { name: 'a' } }, fields: [] }]);
     expect(made.vault.map(({ action }) => action)).toEqual(['create', 'create', 'create', 'create']);
-    expect(made.inventory).toEqual({ current: false, during: ['ConfigMap'], after: ['ConfigMap'] });
+    const scope = { groupKinds: ['ConfigMap'], namespaces: [] };
+    expect(made.inventory).toEqual({ current: false, during: scope, after: scope });
   });
 
   test('names what changes, comes and goes', async () => {
@@ -70,7 +87,11 @@ describe('a plan', () => {
       ['create', 'new', []],
     ]);
     expect(made.prune.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual(['Service old']);
-    expect(made.inventory).toEqual({ current: false, during: ['ConfigMap', 'Service'], after: ['ConfigMap'] });
+    expect(made.inventory).toEqual({
+      current: false,
+      during: { groupKinds: ['ConfigMap', 'Service'], namespaces: [] },
+      after: { groupKinds: ['ConfigMap'], namespaces: [] },
+    });
   });
 
   test('sees a field that is wanted no more', async () => {
@@ -87,8 +108,7 @@ describe('a plan', () => {
 
   test('takes over an object of the right values that nobody applied', async () => {
     const { plan, kube } = await afterRun(service('a'));
-    const [member] = asMembers([configMap('b')], 'demo', 'nats-a');
-    if (member !== undefined) kube.put(member);
+    kube.put(configMap('b'));
     const made = await plan(service('a'), configMap('b'));
     expect(made.objects).toMatchObject([{ action: 'update', fields: [{ path: 'metadata.managedFields' }] }]);
   });
@@ -97,19 +117,66 @@ describe('a plan', () => {
     const claim: KubeObject = {
       apiVersion: 'v1',
       kind: 'PersistentVolumeClaim',
-      metadata: { name: 'data-nats-a-0', namespace: 'demo' },
+      metadata: { name: 'data-nats-a-0', namespace: 'demo', labels: member() },
     };
-    const { plan, kube } = await afterRun(configMap('a'), claim);
-    expect(kube.stored('PersistentVolumeClaim', 'data-nats-a-0').metadata.labels).toHaveProperty([
-      'applyset.kubernetes.io/part-of',
-    ]);
+    const { plan } = await afterRun(configMap('a'), claim);
     expect((await plan(configMap('a'))).prune).toEqual([]);
   });
 
   test("leaves another cluster's objects alone", async () => {
     const { plan, kube } = await afterRun(configMap('a'));
-    for (const object of asMembers([configMap('b')], 'demo', 'nats-b')) kube.put(object);
+    const theirs = configMap('b');
+    kube.put({ ...theirs, metadata: { ...theirs.metadata, labels: member('nats-b') } });
     expect(isEmpty(await plan(configMap('a')))).toBe(true);
+  });
+});
+
+describe('fields in objects of others', () => {
+  const images = (data: { [key: string]: string }): Share => ({
+    object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'pinned', namespace: 'images' }, data },
+    manager: 'kube-nats-action/demo/nats-a',
+    takesFrom: [],
+  });
+
+  test('are applied by a manager of their own, and keep what the others have', async () => {
+    const { planWith, kube } = await afterRun(configMap('a'));
+    kube.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'images' } });
+    kube.put({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'pinned', namespace: 'images' },
+      data: { x: 'y' },
+    });
+    const share = images({ a: 'nats:1' });
+    const made = await planWith(share);
+    expect(made.objects).toEqual([
+      {
+        action: 'update',
+        object: share.object,
+        fields: [{ path: 'data.a', from: undefined, to: 'nats:1' }],
+        options: { manager: share.manager, takesFrom: [] },
+      },
+    ]);
+    expect(made.inventory.after).toEqual({ groupKinds: ['ConfigMap'], namespaces: ['images'] });
+    expect(kube.writes).toEqual([]);
+  });
+
+  test('are taken back by a share without any, and the inventory forgets their namespace last', async () => {
+    const { kube, ...context } = await afterRun(configMap('a'));
+    kube.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'images' } });
+    const share = images({ a: 'nats:1' });
+    await kube.apply(share.object, { manager: share.manager });
+    const inventory = renderInventory(
+      'demo',
+      'nats-a',
+      {},
+      { groupKinds: ['ConfigMap'], namespaces: ['images'] },
+      DEPLOYMENT,
+    );
+    const wanted = { ...desired(configMap('a')), shares: [images({})] };
+    const made = await makePlan({ ...context, kube, namespaceExists: true }, wanted, inventory);
+    expect(made.objects).toMatchObject([{ action: 'update', fields: [{ path: 'data.a', to: undefined }] }]);
+    expect(made.inventory).toMatchObject({ during: { namespaces: ['images'] }, after: { namespaces: [] } });
   });
 });
 

@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Inputs } from '../../src/inputs/table.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
-import { choosePriorityClass, chooseStorageClass } from '../../src/reconcile/adaptation.ts';
 import { inspectTarget } from '../../src/reconcile/preflight.ts';
 import { fakeKube } from '../fakes/kube.ts';
 import { problemOf } from '../fakes/problem.ts';
@@ -55,7 +54,7 @@ describe('a target', () => {
 
   test('without cert-manager is refused', async () => {
     const { kube, inspect } = target();
-    kube.serving.certManager = false;
+    kube.serving.apis.delete('cert-manager.io/v1');
     const { details } = await problemOf(inspect());
     expect(details.kind).toBe('target');
     expect(details.next).toContain('Install cert-manager 1.16 or later');
@@ -77,6 +76,37 @@ describe('a target', () => {
   });
 });
 
+describe('the node image cache', () => {
+  const cache = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'pinned-images-arm64', namespace: 'node-image-cache' },
+  };
+
+  test('is found where there is one', async () => {
+    const { kube, inspect } = target();
+    kube.put(clusterObject('Namespace', 'v1', 'node-image-cache'));
+    kube.put(cache);
+    await expect(inspect()).resolves.toMatchObject({ imageCaches: [{ metadata: { name: 'pinned-images-arm64' } }] });
+  });
+
+  test('that the identity may not write to is told as a rule, and is not asked for where it is not wanted', async () => {
+    const { kube, inspect } = target();
+    kube.put(clusterObject('Namespace', 'v1', 'node-image-cache'));
+    kube.denies = ({ namespace }) => namespace === 'node-image-cache';
+    expect((await problemOf(inspect())).details.findings).toEqual([
+      'apiGroups: [""], resources: [configmaps] (namespace node-image-cache), verbs: [get, patch]',
+    ]);
+    await expect(inspect({ node_image_cached_enabled: false })).resolves.toMatchObject({ imageCaches: [] });
+  });
+
+  test('asks for no permission where there is none', async () => {
+    const { kube, inspect } = target();
+    kube.denies = ({ namespace }) => namespace === 'node-image-cache';
+    await expect(inspect()).resolves.toMatchObject({ imageCaches: [] });
+  });
+});
+
 describe('a namespace', () => {
   test('that does not exist is refused, or left to be created', async () => {
     const { kube, inspect } = target();
@@ -91,71 +121,5 @@ describe('a namespace', () => {
     const { kube, inspect } = target();
     kube.put(clusterObject('Namespace', 'v1', 'demo', { status: { phase: 'Terminating' } }));
     expect((await problemOf(inspect({ create_namespace }))).details.reason).toBe('It is being deleted.');
-  });
-});
-
-describe('the StorageClass', () => {
-  const wanted = 'ebs-standard-retained';
-
-  test('that is wanted and exists is used', () => {
-    expect(chooseStorageClass(inputsWith(), [storageClass('x', true), storageClass(wanted)])).toEqual({
-      name: wanted,
-      adaptation: null,
-    });
-  });
-
-  test('by default gives way to the default class, which is told', () => {
-    expect(chooseStorageClass(inputsWith(), [storageClass('x'), storageClass('y', true)])).toEqual({
-      name: 'y',
-      adaptation: { wanted: `StorageClass ${wanted}`, instead: 'the default class y' },
-    });
-  });
-
-  test.each<[string, Partial<Inputs>, KubeObject[], string, string]>([
-    [
-      'that was chosen',
-      { persistence_storage_class_name: 'fast' },
-      [storageClass('y', true)],
-      'It does not exist.',
-      'y',
-    ],
-    ['under adapt: false', { adapt: false }, [storageClass('y', true)], 'It does not exist.', 'y'],
-    [
-      'by default, where no class is the default',
-      {},
-      [storageClass('x'), storageClass('y')],
-      'It does not exist, and no class is marked as the default.',
-      'x, y',
-    ],
-    [
-      'by default, where there is no class',
-      {},
-      [],
-      'It does not exist, and no class is marked as the default.',
-      'has none',
-    ],
-  ])('%s must exist', async (_, inputs, classes, reason, next) => {
-    const { details } = await problemOf(() => chooseStorageClass(inputsWith(inputs), classes));
-    expect(details).toMatchObject({ kind: 'target', reason });
-    expect(details.next).toContain(next);
-  });
-});
-
-describe('the PriorityClass', () => {
-  test('is used where it exists', () => {
-    const existing = clusterObject('PriorityClass', 'scheduling.k8s.io/v1', 'workload-important');
-    expect(choosePriorityClass(inputsWith({ adapt: false }), existing).name).toBe('workload-important');
-  });
-
-  test('is done without where it does not, which is told', () => {
-    expect(choosePriorityClass(inputsWith(), null)).toEqual({
-      name: null,
-      adaptation: { wanted: 'PriorityClass workload-important', instead: "the cluster's default priority" },
-    });
-  });
-
-  test('must exist under adapt: false', async () => {
-    const { message } = await problemOf(() => choosePriorityClass(inputsWith({ adapt: false }), null));
-    expect(message).toContain('kubectl create priorityclass workload-important --value=100000');
   });
 });

@@ -4,7 +4,7 @@ import type { Handler, SimulatedRequest, SimulatedResponse } from '../http.ts';
 import type { Cluster, Target, WriteOptions } from './cluster.ts';
 import type { StoredObject } from './object-store.ts';
 import { jsonPatch, mergePatch } from './patches.ts';
-import { apiVersionOf, CERT_MANAGER_GROUP, RESOURCES, type Resource, resourceOf } from './resources.ts';
+import { apiVersionOf, isCustom, type Resource, resourceOf, servedResources } from './resources.ts';
 import { fieldSelector, labelSelector } from './selectors.ts';
 import { badRequest, missingVersion, StatusError, unauthorized } from './status.ts';
 
@@ -13,8 +13,8 @@ export interface ApiOptions {
   behaviour: Behaviour;
   /** The only bearer token that is let in. */
   token: string;
-  /** False: there is no API group cert-manager.io. */
-  certManager: boolean;
+  /** API groups that a plain Kubernetes does not have: "cert-manager.io". */
+  addedGroups: readonly string[];
   /** What answers below a pod's or a Service's proxy, and a pod's log. */
   podProxy: (pod: StoredObject, port: string, request: SimulatedRequest) => SimulatedResponse;
   serviceProxy: (namespace: string, service: string, request: SimulatedRequest) => Promise<SimulatedResponse>;
@@ -56,12 +56,13 @@ async function route(options: ApiOptions, request: SimulatedRequest): Promise<Si
   if (request.path === REVIEWS && request.method === 'POST') {
     return review(options.behaviour, request.body);
   }
+  if (request.path === '/apis') {
+    return { status: 200, body: groupList(options.addedGroups) };
+  }
   const [base, ...parts] = request.path.split('/').slice(1).map(decodeURIComponent);
   const [group, version, ...below] = base === 'api' ? ['', ...parts] : parts;
-  const known = RESOURCES.filter(
-    (resource) =>
-      resource.group === group && resource.version === version && (options.certManager || group !== CERT_MANAGER_GROUP),
-  );
+  const served = servedResources(options.addedGroups);
+  const known = served.filter((resource) => resource.group === group && resource.version === version);
   if (known.length === 0) {
     return { status: 404, body: '404 page not found\n' };
   }
@@ -69,6 +70,20 @@ async function route(options: ApiOptions, request: SimulatedRequest): Promise<Si
     return { status: 200, body: discovery(known) };
   }
   return handle(options, request, locate(known, below));
+}
+
+/** The groups of the known resources, and those of which nothing more is known than that they are there. */
+function groupList(addedGroups: readonly string[]): JsonObject {
+  const known = servedResources(addedGroups).filter(({ group }) => group !== '');
+  const versions = new Map([
+    ...addedGroups.map((group): [string, string] => [group, 'v1']),
+    ...known.map(({ group, version }): [string, string] => [group, version]),
+  ]);
+  const groups = [...versions].map(([name, version]) => {
+    const preferred = { groupVersion: `${name}/${version}`, version };
+    return { name, versions: [preferred], preferredVersion: preferred };
+  });
+  return { kind: 'APIGroupList', apiVersion: 'v1', groups };
 }
 
 function discovery(resources: Resource[]): JsonObject {
@@ -148,7 +163,7 @@ function list(cluster: Cluster, request: SimulatedRequest, { resource, namespace
       apiVersion: apiVersionOf(resource),
       metadata: { resourceVersion: cluster.store.version },
       // Items of a list carry no apiVersion and kind, except those of custom resources.
-      items: resource.group === CERT_MANAGER_GROUP ? items : items.map(({ apiVersion, kind, ...rest }) => rest),
+      items: isCustom(resource) ? items : items.map(({ apiVersion, kind, ...rest }) => rest),
     },
   };
 }
@@ -195,7 +210,8 @@ function replace(cluster: Cluster, request: SimulatedRequest, target: Target, su
 function patch(cluster: Cluster, request: SimulatedRequest, target: Target, subresource: string): SimulatedResponse {
   const contentType = request.headers['content-type']?.split(';')[0] ?? '';
   if (contentType === 'application/apply-patch+yaml') {
-    const options = { ...writeOptions(request), fieldManager: request.query.get('fieldManager') ?? '' };
+    const fieldManager = request.query.get('fieldManager') ?? '';
+    const options = { ...writeOptions(request), fieldManager, force: request.query.get('force') === 'true' };
     const { object, created } = cluster.apply(target, objectBody(request.body), options);
     return { status: created ? 201 : 200, body: answered(object) };
   }

@@ -67,8 +67,8 @@ export class Cluster {
     return isDeepStrictEqual(updated, live) ? live : this.#keep(target, updated, options.dryRun);
   }
 
-  /** Server-side apply without force; one that changes nothing writes nothing and moves no timestamp. */
-  apply(target: Target, body: JsonObject, options: WriteOptions): Written {
+  /** Server-side apply; one that changes nothing writes nothing and moves no timestamp. */
+  apply(target: Target, body: JsonObject, options: WriteOptions & { force: boolean }): Written {
     const { resource, name } = target;
     const metadata = isJsonObject(body.metadata) ? body.metadata : {};
     if (metadata.name !== name) {
@@ -90,7 +90,7 @@ export class Cluster {
     } else {
       requireVersion(target, body, live);
     }
-    const outcome = applyConfiguration(live, configuration(body), apiVersionOf(resource), options.fieldManager);
+    const outcome = applyConfiguration(live, configuration(body), apiVersionOf(resource), options);
     const complete = this.#complete(target, outcome.object, live);
     if (live === undefined) {
       const created = withManagedFields(withSystemMetadata(resource, complete), outcome.managedFields);

@@ -16,7 +16,15 @@ export function withDefaults(object: JsonObject): JsonObject {
   return result;
 }
 
-const CUSTOM_KINDS = new Set(['Issuer', 'ClusterIssuer', 'Certificate', 'CertificateRequest']);
+const CUSTOM_KINDS = new Set([
+  'Issuer',
+  'ClusterIssuer',
+  'Certificate',
+  'CertificateRequest',
+  'VerticalPodAutoscaler',
+  'PodMonitor',
+  'PrometheusRule',
+]);
 
 const DEFAULTS: { [kind: string]: (object: JsonObject) => void } = {
   Namespace: (namespace) => {
@@ -24,6 +32,22 @@ const DEFAULTS: { [kind: string]: (object: JsonObject) => void } = {
     child(metadata, 'labels')['kubernetes.io/metadata.name'] = metadata.name;
     fill(child(namespace, 'spec'), { finalizers: ['kubernetes'] });
     fill(child(namespace, 'status'), { phase: 'Active' });
+  },
+  CronJob: (cronJob) => {
+    const spec = child(cronJob, 'spec');
+    fill(spec, {
+      concurrencyPolicy: 'Allow',
+      suspend: false,
+      successfulJobsHistoryLimit: 3,
+      failedJobsHistoryLimit: 1,
+    });
+    const jobTemplate = child(spec, 'jobTemplate');
+    const podTemplate = child(child(jobTemplate, 'spec'), 'template');
+    for (const template of [jobTemplate, podTemplate]) {
+      fill(child(template, 'metadata'), {});
+    }
+    podSpecDefaults(child(podTemplate, 'spec'));
+    child(cronJob, 'status');
   },
   NetworkPolicy: (policy) => {
     const spec = child(policy, 'spec');

@@ -59,16 +59,16 @@ export interface Outcome {
 }
 
 /**
- * Server-side apply without force: throws the 409 that lists every field another manager owns with another value. Fields
- * that the manager applied last time and leaves out now are removed, unless another manager owns them too.
+ * Server-side apply. Throws the 409 that lists every field another manager owns with another value, which `force` takes
+ * from it. Fields that the manager applied last time and leaves out now are removed, unless another owns them too.
  */
 export function applyConfiguration(
   live: StoredObject | undefined,
   applied: JsonObject,
   apiVersion: string,
-  manager: string,
+  { fieldManager, force }: { fieldManager: string; force: boolean },
 ): Outcome {
-  const applier: FieldManager = { name: manager, operation: 'Apply', subresource: '' };
+  const applier: FieldManager = { name: fieldManager, operation: 'Apply', subresource: '' };
   const before = withoutManagedFields(live);
   const owners = ownersOf(live);
   const previous = owners.find((owner) => isSame(owner.manager, applier));
@@ -85,10 +85,11 @@ export function applyConfiguration(
   const { added, modified, removed } = compare(before, object);
   const changed = union(added, modified);
   const conflicts = others.flatMap((owner) => conflictsWith(owner, intersection(owner.fields, changed)));
-  if (conflicts.length > 0) {
+  if (conflicts.length > 0 && !force) {
     throw applyConflict(conflicts);
   }
-  const remaining = others.map((owner) => ({ ...owner, fields: difference(owner.fields, removed) }));
+  const lost = union(removed, changed);
+  const remaining = others.map((owner) => ({ ...owner, fields: difference(owner.fields, lost) }));
   const own: Owner = { manager: applier, apiVersion, time: timestamp(), fields };
   return { object, managedFields: toManagedFields([...remaining, own]) };
 }

@@ -18,10 +18,14 @@ const NAMESPACED: [group: string, version: string, kind: string, plural: string,
   ['', 'v1', 'Service', 'services', false],
   ['', 'v1', 'ServiceAccount', 'serviceaccounts', false],
   ['apps', 'v1', 'StatefulSet', 'statefulsets', true],
+  ['autoscaling.k8s.io', 'v1', 'VerticalPodAutoscaler', 'verticalpodautoscalers', true],
+  ['batch', 'v1', 'CronJob', 'cronjobs', true],
   ['cert-manager.io', 'v1', 'Certificate', 'certificates', true],
   ['cert-manager.io', 'v1', 'CertificateRequest', 'certificaterequests', true],
   ['cert-manager.io', 'v1', 'Issuer', 'issuers', true],
   ['coordination.k8s.io', 'v1', 'Lease', 'leases', false],
+  ['monitoring.coreos.com', 'v1', 'PodMonitor', 'podmonitors', true],
+  ['monitoring.coreos.com', 'v1', 'PrometheusRule', 'prometheusrules', true],
   ['networking.k8s.io', 'v1', 'NetworkPolicy', 'networkpolicies', true],
   ['policy', 'v1', 'PodDisruptionBudget', 'poddisruptionbudgets', true],
   ['rbac.authorization.k8s.io', 'v1', 'Role', 'roles', false],
@@ -41,6 +45,19 @@ export const RESOURCES: Resource[] = [
 ];
 
 export const CERT_MANAGER_GROUP = 'cert-manager.io';
+
+/** API groups that a cluster serves only where somebody has installed them. */
+const ADDED_GROUPS = [CERT_MANAGER_GROUP, 'autoscaling.k8s.io', 'monitoring.coreos.com'];
+
+/** Whether it is defined by a CustomResourceDefinition. */
+export function isCustom({ group }: Resource): boolean {
+  return ADDED_GROUPS.includes(group);
+}
+
+/** The resources that a cluster with these added API groups serves. */
+export function servedResources(addedGroups: readonly string[]): Resource[] {
+  return RESOURCES.filter(({ group }) => !ADDED_GROUPS.includes(group) || addedGroups.includes(group));
+}
 
 function toResource(
   [group, version, kind, plural, generation]: (typeof NAMESPACED)[number],
