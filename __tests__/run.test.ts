@@ -114,9 +114,7 @@ describe('the first run', () => {
       'images that nodes pull when a pod starts there',
       "the cluster's default priority",
     ]);
-    expect(log.lines).toContainEqual(
-      expect.stringMatching(/^notice Adapted to this cluster, without StorageClass ebs/),
-    );
+    expect(log.lines).toContainEqual('info Without StorageClass ebs-standard-retained: the default class standard');
     expect(report.changes).toContainEqual({ action: 'create', object: 'StatefulSet demo/nats-a', fields: [] });
     expect(log.lines).toContain('info Created Vault sys/policies/acl/demo-issuer-nats-a');
     expect(log.lines.at(-1)).toMatch(/^info Verified: JetStream's meta leader is nats-a-0/);

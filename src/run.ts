@@ -24,6 +24,9 @@ import { checkCapabilities, checkHealth, checkMounts } from './vault/preflight.t
 /** Writing once may teach what the next comparison needs: the data volumes, their claims and their real size. */
 const MOST_PASSES = 2;
 
+const ADAPTED =
+  'Adapted to this cluster: it lacks what some defaults ask for. The log and the summary tell what takes its place.';
+
 /** The outside world as a run sees it: main.ts gives the real one, tests give theirs. */
 export interface RunPorts {
   kube: KubeClient;
@@ -79,10 +82,8 @@ function announce({ adaptations, desired }: Intent, { inputs, log, report }: Run
   report.adaptations = adaptations;
   const early = setTooEarly(inputs).map(({ input, message }): Notice => ({ severity: 'warning', input, message }));
   report.notices = [...early, ...desired.notices];
-  if (adaptations.length > 0) {
-    const list = adaptations.map(({ wanted, instead }) => `without ${wanted}: ${instead}`).join('; ');
-    log.notice(`Adapted to this cluster, ${list}.`);
-  }
+  for (const { wanted, instead } of adaptations) log.info(`Without ${wanted}: ${instead}`);
+  if (adaptations.length > 0) log.notice(ADAPTED);
   for (const { severity, input, message } of report.notices) log[severity](`${input}: ${message}`);
 }
 
