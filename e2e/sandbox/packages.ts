@@ -1,5 +1,6 @@
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { cached, digest } from './cache.ts';
 import { run } from './process.ts';
 import { phase } from './wait.ts';
 
@@ -33,6 +34,19 @@ export async function installPackages(): Promise<void> {
   await phase(`install ${missing.join(' ')}`, async () => {
     await run(['apt-get', 'update', '-qq'], { environment });
     await run(['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...missing], { environment });
+  });
+}
+
+/** The directory of a Debian package's files: unpacked and not installed, so that no daemon of it is started. */
+export function debianPackage(name: string): Promise<string> {
+  return cached(`debian-${name}`, digest(name), async (output) => {
+    await run(['apt-get', 'update', '-qq']);
+    await run(['apt-get', 'download', '-qq', name], { directory: output });
+    const archives = readdirSync(output).map((file) => join(output, file));
+    for (const archive of archives) {
+      await run(['dpkg-deb', '--extract', archive, output]);
+      rmSync(archive);
+    }
   });
 }
 

@@ -6,12 +6,14 @@ export const sandboxDirectory = resolve(process.env.SANDBOX_DIR ?? join(import.m
 const run = join(sandboxDirectory, 'run');
 
 /**
- * `cache` outlives the sandbox and makes a second build short, `log` outlives it to explain what went wrong; `run` is gone
- * when the sandbox is down.
+ * `cache` outlives the sandbox and makes a second build short, as `tools` and `stackCrds`, which are links into it; `log` outlives it
+ * to explain what went wrong; `run` is gone when the sandbox is down.
  */
 export const paths = {
   cache: join(sandboxDirectory, 'cache'),
   log: join(sandboxDirectory, 'log'),
+  tools: join(sandboxDirectory, 'tools'),
+  stackCrds: join(sandboxDirectory, 'crds'),
   run,
   pki: join(run, 'pki'),
   kubeconfig: join(run, 'admin.kubeconfig'),
