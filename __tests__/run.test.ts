@@ -111,6 +111,7 @@ describe('the first run', () => {
       "the cluster's own scheduler",
       'no backups of the data volumes',
       'data volumes that keep their size',
+      'servers on different nodes as far as there are enough',
       'images that nodes pull when a pod starts there',
       "the cluster's default priority",
     ]);

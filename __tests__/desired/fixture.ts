@@ -13,6 +13,7 @@ export const FRESH: TargetFacts = {
   priorityClassName: 'workload-important',
   verticalPodAutoscaler: false,
   choosesInstanceTypes: false,
+  hasZones: true,
   immutable: null,
   claims: [],
   imageCaches: [],

@@ -20,6 +20,7 @@ const FULL: Target = {
   kubernetesVersion: 'v1.34.4',
   clusterUid: 'uid',
   namespaceExists: true,
+  hasZones: true,
   apis: new Set(['monitoring.coreos.com/v1', 'autoscaling.k8s.io/v1', 'kyverno.io/v1', 'velero.io/v1']),
   storageClasses: [growing(WANTED)],
   priorityClass: {
@@ -34,6 +35,7 @@ const FULL: Target = {
 const PLAIN: Target = {
   ...FULL,
   apis: new Set(),
+  hasZones: false,
   storageClasses: [usual('gp3')],
   priorityClass: null,
   imageCaches: [],
@@ -65,7 +67,7 @@ describe('a plain cluster', () => {
   test('runs the defaults, and everything that they do without is told', () => {
     const { adaptations, ...chosen } = adapted({}, PLAIN);
     expect(chosen).toEqual({ storageClassName: 'gp3', priorityClassName: null });
-    expect(adaptations).toHaveLength(7);
+    expect(adaptations).toHaveLength(8);
     expect(adaptations).toContainEqual({ wanted: `StorageClass ${WANTED}`, instead: 'the default class gp3' });
     expect(adaptations).toContainEqual({
       wanted: 'PriorityClass workload-important',
@@ -86,8 +88,8 @@ describe('a plain cluster', () => {
   test('under adapt: false lacks everything at once', async () => {
     const problem = await problemOf(() => adapted({ adapt: false }, PLAIN));
     expect(problem.details.kind).toBe('target');
-    expect(problem.details.findings).toHaveLength(7);
-    expect(problem.message).toContain('7 things are missing; nothing was written.');
+    expect(problem.details.findings).toHaveLength(8);
+    expect(problem.message).toContain('8 things are missing; nothing was written.');
     expect(problem.message).toContain('vpa_enabled: false');
   });
 

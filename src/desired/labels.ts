@@ -8,6 +8,9 @@ export interface Labels {
   [key: string]: string;
 }
 
+/** On nodes: the zone they are in. */
+export const ZONE_LABEL = 'topology.kubernetes.io/zone';
+
 export const MANAGED_BY = 'app.kubernetes.io/managed-by';
 
 /** What selects the pods of one cluster; immutable in its StatefulSet. */

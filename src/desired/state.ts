@@ -13,6 +13,8 @@ export interface TargetFacts {
   verticalPodAutoscaler: boolean;
   /** Whether the target's autoscaler can be asked for nodes of another instance type: Karpenter. */
   choosesInstanceTypes: boolean;
+  /** Whether any node is in a zone: those of clouds are, those of kind and the like are not. */
+  hasZones: boolean;
   /** What a live StatefulSet does not allow to change; null before the first install. */
   immutable: ImmutableFields | null;
   /** The claims of the data volumes that exist. */

@@ -72,6 +72,8 @@ export interface ApplyOptions {
 export interface ListSelectors {
   labels?: string;
   fields?: string;
+  /** Most objects to answer, for who only wants to know whether there are any. */
+  limit?: number;
 }
 
 export function createKubeClient(transport: Transport): KubeClient {
@@ -112,6 +114,7 @@ export function createKubeClient(transport: Transport): KubeClient {
       const query = new URLSearchParams();
       if (selectors.labels !== undefined) query.set('labelSelector', selectors.labels);
       if (selectors.fields !== undefined) query.set('fieldSelector', selectors.fields);
+      if (selectors.limit !== undefined) query.set('limit', String(selectors.limit));
       const path = `${pathOf(resource, namespace)}${query.size === 0 ? '' : `?${query}`}`;
       const tried = `Listing ${resource.plural}${namespace === undefined ? '' : ` in namespace ${namespace}`}`;
       const answer = await exchange(tried, { method: 'GET', path }, [404]);

@@ -24,6 +24,7 @@ const clusterScoped = (apiVersion: string, kind: string, plural: string): Resour
 /** Every kind that a run reads or writes: known here, so that no run spends requests on discovery. */
 export const RESOURCES = {
   Namespace: clusterScoped('v1', 'Namespace', 'namespaces'),
+  Node: clusterScoped('v1', 'Node', 'nodes'),
   StorageClass: clusterScoped('storage.k8s.io/v1', 'StorageClass', 'storageclasses'),
   PriorityClass: clusterScoped('scheduling.k8s.io/v1', 'PriorityClass', 'priorityclasses'),
   ClusterIssuer: clusterScoped('cert-manager.io/v1', 'ClusterIssuer', 'clusterissuers'),

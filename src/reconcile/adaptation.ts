@@ -1,4 +1,5 @@
 import { IMAGE_CACHE_NAMESPACE } from '../desired/image-cache.ts';
+import { ZONE_LABEL } from '../desired/labels.ts';
 import { isInsistedOn } from '../inputs/insisted.ts';
 import type { InputName, Inputs } from '../inputs/table.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -90,6 +91,14 @@ const FEATURES: readonly Feature[] = [
     wanted: 'a StorageClass whose volumes the pvc-autoresizer grows',
     instead: 'data volumes that keep their size',
     next: `Install the pvc-autoresizer and annotate the StorageClass (${RESIZE_ANNOTATION}: "true"), or leave the inputs persistence_storage_limit_gb and persistence_storage_increase_* at their defaults.`,
+  },
+  {
+    inputs: ['zone_spread'],
+    isAsked: ({ zone_spread }) => zone_spread === 'required',
+    isThere: ({ hasZones }) => hasZones,
+    wanted: `zones (label ${ZONE_LABEL} on nodes)`,
+    instead: 'servers on different nodes as far as there are enough',
+    next: 'Label the nodes with their zones, or set the input zone_spread: off.',
   },
   {
     inputs: ['node_image_cached_enabled'],

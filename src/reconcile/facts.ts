@@ -50,6 +50,7 @@ export async function gatherFacts(
       ...adapted,
       verticalPodAutoscaler: target.apis.has('autoscaling.k8s.io/v1'),
       choosesInstanceTypes: target.apis.has('karpenter.sh/v1'),
+      hasZones: target.hasZones,
       immutable,
       claims: claims.map(liveObject),
       imageCaches: imageCaches.map(liveObject),

@@ -38,6 +38,7 @@ const NEEDED: { kinds: Kind[]; subresource?: string; verbs: string[] }[] = [
 /** Read once, cluster-wide: how the target is equipped. */
 const CLUSTER_WIDE: { kind: Kind; verb: string }[] = [
   { kind: 'Namespace', verb: 'get' },
+  { kind: 'Node', verb: 'list' },
   { kind: 'StorageClass', verb: 'list' },
   { kind: 'PriorityClass', verb: 'get' },
 ];

@@ -1,4 +1,5 @@
 import { IMAGE_CACHE_NAMESPACE, IMAGE_CACHES } from '../desired/image-cache.ts';
+import { ZONE_LABEL } from '../desired/labels.ts';
 import type { Inputs } from '../inputs/table.ts';
 import { dig } from '../json.ts';
 import type { Access, KubeClient } from '../kube/client.ts';
@@ -19,6 +20,8 @@ export interface Target {
   namespaceExists: boolean;
   /** API groups with their versions: "autoscaling.k8s.io/v1". */
   apis: ReadonlySet<string>;
+  /** Whether any node is in a zone: those of clouds are, those of kind and the like are not. */
+  hasZones: boolean;
   storageClasses: KubeObject[];
   priorityClass: KubeObject | null;
   /** The ConfigMaps by which nodes hold images in advance, as far as they exist. */
@@ -36,9 +39,10 @@ export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAcces
   checkKubernetesVersion(kubernetesVersion);
   const apis = await kube.servedApis();
   await checkPermissions(kube, [...neededAccess(inputs, apis), ...vaultAccess]);
-  const [kubeSystem, existing, storageClasses, priorityClass, imageCaches] = await Promise.all([
+  const [kubeSystem, existing, zoned, storageClasses, priorityClass, imageCaches] = await Promise.all([
     kube.get('Namespace', undefined, 'kube-system'),
     kube.get('Namespace', undefined, namespace),
+    kube.list('Node', undefined, { labels: ZONE_LABEL, limit: 1 }),
     kube.list('StorageClass', undefined),
     kube.get('PriorityClass', undefined, PRIORITY_CLASS),
     inputs.node_image_cached_enabled ? findImageCaches(kube) : [],
@@ -50,6 +54,7 @@ export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAcces
     clusterUid: String(kubeSystem?.metadata.uid ?? ''),
     namespaceExists: existing !== null,
     apis,
+    hasZones: zoned.length > 0,
     storageClasses,
     priorityClass,
     imageCaches,
