@@ -39,6 +39,14 @@ describe('minimum_memory_mb', () => {
   });
 });
 
+test('Go keeps to the memory that the pod really has, also when an autoscaler gives it more', () => {
+  const server = containerIn(stateWith({ minimum_memory_mb: 100 }), 'nats');
+  expect(valueAt(server, 'env')).toContainEqual({
+    name: 'GOMEMLIMIT',
+    valueFrom: { resourceFieldRef: { containerName: valueAt(server, 'name'), resource: 'requests.memory' } },
+  });
+});
+
 function requestOf(overrides: Parameters<typeof stateWith>[0]) {
   const state = stateWith(overrides);
   return [valueAt(containerIn(state, 'nats'), 'resources', 'requests', 'memory'), state.notices];

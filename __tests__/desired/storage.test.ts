@@ -1,5 +1,7 @@
-import { expect, test } from '@jest/globals';
-import { natsConfIn, objectIn, stateWith, valueAt } from './fixture.ts';
+import { describe, expect, test } from '@jest/globals';
+import type { TargetFacts } from '../../src/desired/state.ts';
+import type { Inputs } from '../../src/inputs/table.ts';
+import { CHART_MADE, NAME, natsConfIn, objectIn, podTemplate, stateWith, valueAt } from './fixture.ts';
 
 const GIB = 1024 ** 3;
 
@@ -45,3 +47,90 @@ test('the group of the volumes is a valid label, however long the names', () => 
   expect(group).toMatch(/^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/);
   expect(group).toMatch(new RegExp(`${names.name}$`));
 });
+
+const CLAIMS = [0, 1, 2].map((ordinal) => ({ name: `data-${NAME}-${ordinal}`, uid: `uid-${ordinal}` }));
+
+/** The claims of a state as they are to be made. */
+function templateOf(overrides: Partial<Inputs> = {}) {
+  return valueAt(objectIn(stateWith(overrides), 'StatefulSet'), 'spec', 'volumeClaimTemplates', 0, 'metadata');
+}
+
+/** The metadata of the first claim that exists. */
+function claimOf(overrides: Partial<Inputs> = {}, facts: Partial<TargetFacts> = {}) {
+  const { shares } = stateWith(overrides, { claims: CLAIMS, ...facts });
+  return shares[0]?.object.metadata;
+}
+
+describe('the claims that exist', () => {
+  test('are told apart by uid and not made, and are no members of the inventory', () => {
+    const { shares } = stateWith({}, { claims: CLAIMS });
+    expect(shares.map(({ object }) => [object.kind, object.metadata.name, object.metadata.uid])).toEqual(
+      CLAIMS.map(({ name, uid }) => ['PersistentVolumeClaim', name, uid]),
+    );
+    const keys = shares.map(({ object }) => Object.keys(object));
+    expect(keys).toEqual(CLAIMS.map(() => ['apiVersion', 'kind', 'metadata']));
+    expect(JSON.stringify(shares)).not.toContain('applyset');
+  });
+
+  test('carry what the autoresizer goes by', () => {
+    const sizes = {
+      persistence_storage_limit_gb: 40,
+      persistence_storage_increase_gb: 3,
+      persistence_storage_increase_threshold_percent: 25,
+    };
+    expect(claimOf(sizes)?.annotations).toMatchObject({
+      'resize.topolvm.io/storage_limit': '40Gi',
+      'resize.topolvm.io/increase': '3Gi',
+      'resize.topolvm.io/threshold': '25%',
+    });
+  });
+
+  test.each<[string, Partial<Inputs>, Partial<TargetFacts>, string]>([
+    ['new ones', { persistence_initial_storage_gb: 7 }, {}, '70Gi'],
+    ['those that were made with another size', {}, { immutable: CHART_MADE }, '50Gi'],
+    ['those of an odd size', {}, { immutable: madeWith('1500M') }, '14Gi'],
+    ['those of a tiny size', {}, { immutable: madeWith('50Mi') }, '1Gi'],
+  ])('may grow to ten times what they were made with: %s', (_, overrides, facts, limit) => {
+    expect(claimOf(overrides, facts)?.annotations).toMatchObject({ 'resize.topolvm.io/storage_limit': limit });
+  });
+
+  test('are in backups, or out of them by the label that Velero goes by and the mark of Panfactum', () => {
+    const on = claimOf();
+    expect(on?.labels).not.toHaveProperty(['velero.io/exclude-from-backup']);
+    expect(on?.annotations).toMatchObject({ 'velero.io/exclude-from-backups': 'false' });
+    const off = claimOf({ persistence_backups_enabled: false });
+    expect(off?.labels).toMatchObject({ 'velero.io/exclude-from-backup': 'true' });
+    expect(off?.annotations).toMatchObject({ 'velero.io/exclude-from-backups': 'true' });
+  });
+
+  test('carry the labels of the pods and of the input', () => {
+    const overrides = { labels: { team: 'payments' }, spot_nodes_enabled: false };
+    const pods = valueAt(podTemplate(stateWith(overrides)), 'metadata', 'labels');
+    expect(pods).toMatchObject({ team: 'payments', 'panfactum.com/spot-enabled': 'false' });
+    expect(claimOf(overrides)?.labels).toMatchObject({ ...Object(pods), 'panfactum.com/pvc-group': `demo.${NAME}` });
+  });
+});
+
+describe('a claim that is made anew', () => {
+  test.each<Partial<Inputs>>([{}, { persistence_storage_limit_gb: 40, persistence_backups_enabled: false }])(
+    'has all annotations from its first second: %j',
+    (overrides) => {
+      expect(valueAt(templateOf(overrides), 'annotations')).toEqual(claimOf(overrides)?.annotations);
+    },
+  );
+
+  test('is found by its labels, of which none may change later', () => {
+    const changing = { labels: { team: 'payments' }, spot_nodes_enabled: false, persistence_backups_enabled: false };
+    expect(valueAt(templateOf(changing), 'labels')).toEqual(valueAt(templateOf(), 'labels'));
+    expect(claimOf(changing)?.labels).toMatchObject(Object(valueAt(templateOf(), 'labels')));
+  });
+});
+
+/** A live StatefulSet whose volumes were made with that size. */
+function madeWith(storage: string) {
+  const [template] = CHART_MADE.volumeClaimTemplates;
+  return {
+    ...CHART_MADE,
+    volumeClaimTemplates: [{ ...template, spec: { resources: { requests: { storage } }, storageClassName: 'gp3' } }],
+  };
+}

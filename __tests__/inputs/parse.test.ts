@@ -289,6 +289,16 @@ describe('rules between inputs', () => {
       [],
     ],
     [
+      'a registry of a cache that is not used',
+      { pull_through_registry: 'cache.example.com' },
+      ['pull_through_registry "cache.example.com" needs pull_through_cache_enabled: true'],
+    ],
+    [
+      'a registry of a cache that is used',
+      { pull_through_registry: 'cache.example.com', pull_through_cache_enabled: 'true' },
+      [],
+    ],
+    [
       'a rule whose input is unreadable is not checked',
       { persistence_initial_storage_gb: 'x', persistence_storage_limit_gb: '5' },
       ['persistence_initial_storage_gb "x" must be a whole number of GB from 1 to 65536'],

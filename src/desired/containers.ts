@@ -52,6 +52,10 @@ function certificateMounts(inputs: Inputs, names: Names): CertificateMount[] {
   return inputs.replicas > 1 ? [server, cluster] : [server];
 }
 
+/**
+ * GOMEMLIMIT, in bytes, makes Go collect garbage more eagerly as the server nears its limit. It is the request, which the
+ * limit is a tenth above: an autoscaler moves both, and a fixed number would keep the server at its first size.
+ */
 function server(inputs: Inputs, image: string, memory: MemorySizes, certificates: CertificateMount[]): JsonObject {
   return {
     name: SERVER_CONTAINER,
@@ -61,7 +65,10 @@ function server(inputs: Inputs, image: string, memory: MemorySizes, certificates
     args: ['--config', `${PATHS.config}/${CONFIG_FILE}`],
     env: [
       { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
-      { name: 'GOMEMLIMIT', value: `${memory.goLimit}MiB` },
+      {
+        name: 'GOMEMLIMIT',
+        valueFrom: { resourceFieldRef: { containerName: SERVER_CONTAINER, resource: 'requests.memory' } },
+      },
     ],
     ports: [
       containerPort('client'),

@@ -1,18 +1,32 @@
 import { isInsistedOn } from '../inputs/insisted.ts';
 import type { Inputs } from '../inputs/table.ts';
 import { digText, type JsonObject } from '../json.ts';
-import { selectorLabels } from './labels.ts';
+import { bytesOf } from '../kube/quantity.ts';
+import { MANAGER } from '../manager.ts';
+import { commonLabels, type Labels, selectorLabels } from './labels.ts';
 import type { Names } from './names.ts';
 import { quantity } from './quantity.ts';
-import type { ImmutableFields, Notice, Share, TargetFacts } from './state.ts';
+import { panfactumPodLabels } from './scheduling.ts';
+import type { ImmutableFields, LiveObject, Notice, Share, TargetFacts } from './state.ts';
 
 export const DATA_VOLUME = 'data';
 
 const PVC_GROUP = 'panfactum.com/pvc-group';
 
+const GIB = 1024 ** 3;
+
+/** How many times its initial size a volume may have, where no limit is set: as in the module. */
+const GROWTH = 10;
+
 /**
- * The claims of a new StatefulSet. It can never change them: so no label that an input may change, but what topolvm's
- * pvc-autoresizer needs to give a new server's volume the size that the others have grown to.
+ * Who makes claims from a StatefulSet's template, by the names that its controller has as a field manager: that of its
+ * own program, or of the one that k3s and MicroK8s run it in.
+ */
+const CLAIM_MAKERS = ['kube-controller-manager', 'k3s', 'kubelite'];
+
+/**
+ * The claims of a new StatefulSet. It can never change them: so no label that an input may change, as a label could not
+ * be taken back from a claim that is made anew. The annotations are what is right now; the next run corrects them.
  */
 export function volumeClaimTemplates(inputs: Inputs, names: Names, storageClassName: string): JsonObject[] {
   return [
@@ -22,7 +36,7 @@ export function volumeClaimTemplates(inputs: Inputs, names: Names, storageClassN
       metadata: {
         name: DATA_VOLUME,
         labels: { ...selectorLabels(names.cluster), [PVC_GROUP]: pvcGroup(names) },
-        annotations: { 'resize.topolvm.io/initial-resize-group-by': PVC_GROUP },
+        annotations: claimAnnotations(inputs, inputs.persistence_initial_storage_gb * GIB),
       },
       spec: {
         accessModes: ['ReadWriteOnce'],
@@ -35,23 +49,60 @@ export function volumeClaimTemplates(inputs: Inputs, names: Names, storageClassN
 }
 
 /** The metadata of the claims that exist: what the autoresizer and Velero go by, as the inputs say it now. */
-export function claimMetadata(_inputs: Inputs, _names: Names, _facts: TargetFacts): Share[] {
-  return [];
+export function claimMetadata(inputs: Inputs, names: Names, facts: TargetFacts): Share[] {
+  const labels = claimLabels(inputs, names);
+  const annotations = claimAnnotations(inputs, bytesAtCreation(inputs, facts.immutable));
+  return facts.claims.map((claim) => claimShare(names, claim, labels, annotations));
+}
+
+/** No member of the inventory, as `kubectl apply --prune` would delete it with the data. */
+function claimShare({ namespace }: Names, claim: LiveObject, labels: Labels, annotations: Labels): Share {
+  return {
+    object: {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { ...claim, namespace, labels, annotations },
+    },
+    manager: MANAGER,
+    takesFrom: CLAIM_MAKERS,
+  };
+}
+
+/** Velero goes by a label, and only by its value "true": https://velero.io/docs/v1.18/resource-filtering/ */
+function claimLabels(inputs: Inputs, names: Names): Labels {
+  return {
+    ...commonLabels(inputs, names.cluster),
+    ...panfactumPodLabels(inputs, names.cluster),
+    [PVC_GROUP]: pvcGroup(names),
+    ...(inputs.persistence_backups_enabled ? {} : { 'velero.io/exclude-from-backup': 'true' }),
+  };
+}
+
+/**
+ * What topolvm's pvc-autoresizer goes by (https://github.com/topolvm/pvc-autoresizer#how-to-use), also to give a new
+ * server's volume the size that the others have grown to; and the mark by which Panfactum tells what is backed up.
+ *
+ * @param initialBytes what the volumes are or were made with
+ */
+function claimAnnotations(inputs: Inputs, initialBytes: number): Labels {
+  const limit = inputs.persistence_storage_limit_gb ?? Math.ceil((initialBytes * GROWTH) / GIB);
+  return {
+    'resize.topolvm.io/initial-resize-group-by': PVC_GROUP,
+    'resize.topolvm.io/storage_limit': `${limit}Gi`,
+    'resize.topolvm.io/increase': `${inputs.persistence_storage_increase_gb}Gi`,
+    'resize.topolvm.io/threshold': `${inputs.persistence_storage_increase_threshold_percent}%`,
+    'velero.io/exclude-from-backups': `${!inputs.persistence_backups_enabled}`,
+  };
 }
 
 /** What the inputs insist on for volumes that exist already and keep what they were made with. */
 export function ignoredStorage(inputs: Inputs, live: ImmutableFields): Notice[] {
-  const claim = live.volumeClaimTemplates.find((template) => digText(template, 'metadata', 'name') === DATA_VOLUME);
   const fixed = [
-    {
-      input: 'persistence_initial_storage_gb',
-      wanted: initialSize(inputs),
-      actual: digText(claim, 'spec', 'resources', 'requests', 'storage'),
-    },
+    { input: 'persistence_initial_storage_gb', wanted: initialSize(inputs), actual: sizeAtCreation(live) },
     {
       input: 'persistence_storage_class_name',
       wanted: inputs.persistence_storage_class_name,
-      actual: digText(claim, 'spec', 'storageClassName'),
+      actual: digText(dataTemplate(live), 'spec', 'storageClassName'),
     },
   ] as const;
   return fixed
@@ -61,6 +112,21 @@ export function ignoredStorage(inputs: Inputs, live: ImmutableFields): Notice[] 
       input,
       message: `Ignored: the volumes were made with ${actual}, not ${wanted}, and this cannot change afterwards.`,
     }));
+}
+
+function dataTemplate({ volumeClaimTemplates }: ImmutableFields): JsonObject | undefined {
+  return volumeClaimTemplates.find((template) => digText(template, 'metadata', 'name') === DATA_VOLUME);
+}
+
+/** "1Gi"; '' where the StatefulSet has no data volumes. */
+function sizeAtCreation(live: ImmutableFields): string {
+  return digText(dataTemplate(live), 'spec', 'resources', 'requests', 'storage');
+}
+
+/** The input tells it of new volumes only. */
+function bytesAtCreation(inputs: Inputs, live: ImmutableFields | null): number {
+  const size = live === null ? '' : sizeAtCreation(live);
+  return size === '' ? inputs.persistence_initial_storage_gb * GIB : bytesOf(size);
 }
 
 function initialSize(inputs: Inputs): string {

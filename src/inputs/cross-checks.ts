@@ -20,7 +20,13 @@ const NEEDED: {
  * @returns a sentence for each rule that is broken
  */
 export function crossCheck(inputs: Partial<Inputs>): string[] {
-  return [...unknownVersions(inputs), ...checkLogin(inputs), ...checkVaultUrl(inputs), ...checkStorageLimit(inputs)];
+  return [
+    ...unknownVersions(inputs),
+    ...checkLogin(inputs),
+    ...checkVaultUrl(inputs),
+    ...checkStorageLimit(inputs),
+    ...checkPullThrough(inputs),
+  ];
 }
 
 function checkLogin({ vault_auth_method: method, ...inputs }: Partial<Inputs>): string[] {
@@ -44,4 +50,13 @@ function checkStorageLimit(inputs: Partial<Inputs>): string[] {
   return [
     `persistence_storage_limit_gb "${limit}" must not be less than persistence_initial_storage_gb, which is ${initial}`,
   ];
+}
+
+/** Without the cache nothing would go by its registry. */
+function checkPullThrough({
+  pull_through_registry: registry,
+  pull_through_cache_enabled: enabled,
+}: Partial<Inputs>): string[] {
+  if (!registry || enabled !== false) return [];
+  return [`pull_through_registry "${registry}" needs pull_through_cache_enabled: true`];
 }

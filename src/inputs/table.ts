@@ -123,7 +123,6 @@ export const INPUTS = {
   vpa_enabled: boolean({
     group: 'Cluster',
     default: true,
-    notYet: 'no VerticalPodAutoscaler is made',
     sentence: 'Let a VerticalPodAutoscaler size the servers.',
   }),
 
@@ -147,7 +146,6 @@ export const INPUTS = {
     max: 65_536,
     unit: 'GB',
     default: null,
-    notYet: 'volumes do not grow',
     sentence: 'Size up to which a data volume may grow. Empty: ten times the initial size.',
   }),
   persistence_storage_increase_gb: integer({
@@ -156,7 +154,6 @@ export const INPUTS = {
     max: 65_536,
     unit: 'GB',
     default: 1,
-    notYet: 'volumes do not grow',
     sentence: 'By how much a data volume grows each time.',
   }),
   persistence_storage_increase_threshold_percent: integer({
@@ -165,13 +162,11 @@ export const INPUTS = {
     max: 99,
     unit: 'percent',
     default: 20,
-    notYet: 'volumes do not grow',
     sentence: 'Free space below which a data volume grows.',
   }),
   persistence_backups_enabled: boolean({
     group: 'Storage',
     default: true,
-    notYet: 'volumes are not marked for backup',
     sentence: 'Include the data volumes in backups.',
   }),
 
@@ -428,14 +423,15 @@ export const INPUTS = {
   pull_through_cache_enabled: boolean({
     group: 'Images',
     default: false,
-    sentence: 'Label the pods so that a Panfactum cluster pulls images through its cache.',
+    sentence:
+      'Pull the images through a cache: that of a Panfactum cluster, whose policies go by a label of the pods, or pull_through_registry.',
   }),
   pull_through_registry: text({
     group: 'Images',
     rule: rules.registry,
     default: null,
     sentence:
-      'Registry of the pull-through cache, with its path: the images are named there, docker.io/X as REGISTRY/docker-hub/X. Empty: the policies of a Panfactum cluster name them.',
+      'Registry of the pull-through cache, with its path: the images are named there, docker.io/X as REGISTRY/docker-hub/X. Needs pull_through_cache_enabled. Empty: the policies of a Panfactum cluster name them.',
   }),
   kubectl_image: text({
     group: 'Images',
@@ -447,7 +443,6 @@ export const INPUTS = {
   node_image_cached_enabled: boolean({
     group: 'Images',
     default: true,
-    notYet: 'images are not added to the node image cache',
     sentence: 'Add the images to the node image cache.',
   }),
 } satisfies { [name: string]: InputSpec<unknown> };

@@ -5,19 +5,15 @@ export interface MemorySizes {
   request: number;
   /** MiB above which the kernel kills the server. */
   limit: number;
-  /** MiB at which Go collects garbage more eagerly: the server itself sees only the memory of its node. */
-  goLimit: number;
   /** Bytes for streams that are kept in memory. */
   memoryStore: number;
 }
 
 /** Divides the memory of a server; `request` in MiB. The limit is the module's: a tenth above the request. */
 export function memorySizes(request: number): MemorySizes {
-  const limit = Math.floor(request * 1.1);
   return {
     request,
-    limit,
-    goLimit: Math.floor(limit * 0.9),
+    limit: Math.floor(request * 1.1),
     memoryStore: Math.floor(request / 4) * MEBIBYTE,
   };
 }
