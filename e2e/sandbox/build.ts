@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { digText, type Json } from '../../src/json.ts';
 import { cached, digest, digestOfDirectory } from './cache.ts';
@@ -72,7 +72,11 @@ export async function build(): Promise<Artifacts> {
 async function provideForTests(servers: Map<string, string>): Promise<void> {
   const prometheus = await debianPackage('prometheus');
   for (const program of ['prometheus', 'promtool']) link(join(prometheus, 'usr/bin', program), paths.tools);
-  for (const [version, server] of servers) link(server, paths.tools, `nats-server-${version}`);
+  for (const [version, server] of servers) {
+    // A file out of a wheel is not executable.
+    chmodSync(server, 0o755);
+    link(server, paths.tools, `nats-server-${version}`);
+  }
   for (const name of Object.keys(stackCrds)) link(await copyStackCrds(name), paths.stackCrds, name);
 }
 
