@@ -23,8 +23,7 @@ export function actionYml(): string {
 }
 
 function actionInput(spec: InputSpec<unknown>) {
-  const notYet = spec.notYet ? ` Not yet: ${spec.notYet}.` : '';
-  const description = `${spec.sentence}${notYet} (${spec.values})`;
+  const description = `${spec.sentence} (${spec.values})`;
   if (isRequired(spec)) return { description, required: true };
   return { description, required: false, default: spec.defaultText };
 }
@@ -35,7 +34,7 @@ function isRequired(spec: InputSpec<unknown>): boolean {
 
 /** The README with every generated block brought up to date. */
 export function withTables(readme: string): string {
-  const blocks = { inputs: inputTables(), outputs: outputTable(), 'not-yet': notYetList() };
+  const blocks = { inputs: inputTables(), outputs: outputTable() };
   return Object.entries(blocks).reduce((text, [name, content]) => replaceBlock(text, name, content), readme);
 }
 
@@ -59,7 +58,7 @@ function inputTables(): string {
       `\`${name}\``,
       spec.values,
       defaultCell(spec),
-      spec.notYet ? `${spec.sentence} *Not yet.*` : spec.sentence,
+      spec.sentence,
     ]);
     return `### ${group}\n\n${table(['Input', 'Values', 'Default', 'Meaning'], rows)}\n`;
   }).join('\n');
@@ -75,15 +74,6 @@ function outputTable(): string {
   return `${table(['Output', 'Meaning'], rows)}\n`;
 }
 
-/** One line for each thing that is missing, with the inputs that wait for it. */
-function notYetList(): string {
-  const waiting = new Map<string, string[]>();
-  for (const [name, { notYet: missing }] of SPECS) {
-    if (missing) waiting.set(missing, [...(waiting.get(missing) ?? []), `\`${name}\``]);
-  }
-  return [...waiting].map(([missing, names]) => `- ${names.join(', ')}: ${missing}.\n`).join('');
-}
-
 function table(head: string[], rows: string[][]): string {
   const lines = [head, head.map(() => '---'), ...rows];
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
@@ -96,9 +86,6 @@ const README_START = `# kube-nats-action
 
 <!-- outputs:start -->
 <!-- outputs:end -->
-
-<!-- not-yet:start -->
-<!-- not-yet:end -->
 `;
 
 function generate(checkOnly: boolean): void {

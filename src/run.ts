@@ -1,8 +1,7 @@
 import type { Clock } from './clock.ts';
+import { windowNotices } from './desired/disruption-notices.ts';
 import { commonLabels } from './desired/labels.ts';
 import { clusterOutputs } from './desired/outputs.ts';
-import type { Notice } from './desired/state.ts';
-import { setTooEarly } from './inputs/insisted.ts';
 import type { Inputs } from './inputs/table.ts';
 import type { Access, KubeClient } from './kube/client.ts';
 import type { RunContext } from './reconcile/context.ts';
@@ -78,10 +77,9 @@ async function identify(inputs: Inputs, ports: RunPorts, target: Target): Promis
   return name;
 }
 
-function announce({ adaptations, desired }: Intent, { inputs, log, report }: RunContext): void {
+function announce({ adaptations, desired }: Intent, { inputs, clock, log, report }: RunContext): void {
   report.adaptations = adaptations;
-  const early = setTooEarly(inputs).map(({ input, message }): Notice => ({ severity: 'warning', input, message }));
-  report.notices = [...early, ...desired.notices];
+  report.notices = [...desired.notices, ...windowNotices(inputs, new Date(clock.now()))];
   for (const { wanted, instead } of adaptations) log.info(`Without ${wanted}: ${instead}`);
   if (adaptations.length > 0) log.notice(ADAPTED);
   for (const { severity, input, message } of report.notices) log[severity](`${input}: ${message}`);

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { load } from 'js-yaml';
 import { actionYml, withTables } from '../../build/generate.ts';
 import { parseInputs } from '../../src/inputs/parse.ts';
-import { INPUT_NAMES, INPUTS, OUTPUTS } from '../../src/inputs/table.ts';
+import { INPUT_NAMES, OUTPUTS } from '../../src/inputs/table.ts';
 import { environmentWith } from './environment-with.ts';
 import { inputsWith } from './inputs-with.ts';
 
@@ -20,13 +20,6 @@ describe('generated files', () => {
     expect(readFileSync('action.yml', 'utf8')).toBe(actionYml());
   });
 
-  test('the README tells which inputs have no effect though they are true by default, where nothing warns', () => {
-    const [paragraph = ''] =
-      /^These inputs are accepted without[\s\S]*?<!-- not-yet:start -->/m.exec(readFileSync('README.md', 'utf8')) ?? [];
-    const silent = INPUT_NAMES.filter((name) => 'notYet' in INPUTS[name] && INPUTS[name].defaultText === 'true');
-    expect([...paragraph.matchAll(/`(\w+_\w+)`/g)].map(([, name]) => name).sort()).toEqual([...silent].sort());
-  });
-
   test("the README's tables are what the generator makes", () => {
     const readme = readFileSync('README.md', 'utf8');
     expect(readme).toBe(withTables(readme));
@@ -37,9 +30,9 @@ describe('generated files', () => {
   });
 
   test('text around the tables stays', () => {
-    const blocks = ['inputs', 'outputs', 'not-yet'].map((name) => `<!-- ${name}:start -->stale<!-- ${name}:end -->`);
+    const blocks = ['inputs', 'outputs'].map((name) => `<!-- ${name}:start -->stale<!-- ${name}:end -->`);
     const updated = withTables(`above ${blocks.join(' between ')} below`);
-    expect(updated).toMatch(/^above .* between .* between .* below$/s);
+    expect(updated).toMatch(/^above .* between .* below$/s);
     expect(updated).not.toContain('stale');
   });
 });
@@ -69,13 +62,5 @@ describe('action.yml', () => {
       post: 'dist/post.cjs',
       'post-if': 'always()',
     });
-  });
-
-  test('names what is missing at each input that is not wired', () => {
-    for (const name of INPUT_NAMES) {
-      const missing = 'notYet' in INPUTS[name] ? INPUTS[name].notYet : null;
-      expect(action.inputs[name]?.description.includes('Not yet:')).toBe(missing !== null);
-      if (missing !== null) expect(action.inputs[name]?.description).toContain(missing);
-    }
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { isDefault, isInsistedOn, setTooEarly } from '../../src/inputs/insisted.ts';
+import { isDefault, isInsistedOn } from '../../src/inputs/insisted.ts';
 import { INPUT_NAMES } from '../../src/inputs/table.ts';
 import { inputsWith } from './inputs-with.ts';
 
@@ -26,23 +26,5 @@ describe('what is insisted on', () => {
     const inputs = inputsWith({ adapt: false });
     expect(INPUT_NAMES.every((name) => isInsistedOn(inputs, name))).toBe(true);
     expect(isDefault(inputs, 'vpa_enabled')).toBe(true);
-  });
-});
-
-describe('inputs that are set too early', () => {
-  test('none among the defaults', () => {
-    expect(setTooEarly(inputsWith())).toEqual([]);
-  });
-
-  test('each is named with what is missing', () => {
-    expect(
-      setTooEarly(inputsWith({ vpa_enabled: false, persistence_storage_limit_gb: 5, log_level: 'debug' })),
-    ).toEqual([
-      { input: 'vpa_enabled', message: 'No full effect in this version: no VerticalPodAutoscaler is made.' },
-      {
-        input: 'persistence_storage_limit_gb',
-        message: 'No full effect in this version: volumes do not grow.',
-      },
-    ]);
   });
 });

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { INPUT_NAMES, INPUTS, type InputName, type Inputs } from './table.ts';
+import { INPUTS, type InputName, type Inputs } from './table.ts';
 
 /** The runner fills in defaults: a default that was typed cannot be told from one that was not. */
 export function isDefault(inputs: Inputs, name: InputName): boolean {
@@ -13,12 +13,4 @@ export function isDefault(inputs: Inputs, name: InputName): boolean {
  */
 export function isInsistedOn(inputs: Inputs, name: InputName): boolean {
   return !inputs.adapt || !isDefault(inputs, name);
-}
-
-/** A sentence for each input that was set although this version does not act on it (fully). */
-export function setTooEarly(inputs: Inputs): { input: InputName; message: string }[] {
-  return INPUT_NAMES.filter((name) => !isDefault(inputs, name)).flatMap((name) => {
-    const spec: { notYet?: string } = INPUTS[name];
-    return spec.notYet ? [{ input: name, message: `No full effect in this version: ${spec.notYet}.` }] : [];
-  });
 }

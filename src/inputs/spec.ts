@@ -24,8 +24,6 @@ export interface Description {
   sentence: string;
   /** The value is a credential: never printed. */
   secret?: true;
-  /** What this version does not do with it yet, as a phrase. */
-  notYet?: string;
 }
 
 /** One input: its meaning, its default and how the runner's text becomes a value. */

@@ -117,7 +117,6 @@ export const INPUTS = {
   monitoring_enabled: boolean({
     group: 'Cluster',
     default: false,
-    notYet: 'the exporter runs beside each server, but there is no PodMonitor, alert rule or dashboard',
     sentence: 'Export metrics to Prometheus.',
   }),
   vpa_enabled: boolean({
@@ -226,23 +225,20 @@ export const INPUTS = {
   voluntary_disruption_window_enabled: boolean({
     group: 'Scheduling',
     default: false,
-    notYet: 'evictions are not confined to windows',
     sentence: 'Allow evictions in time windows only.',
   }),
   voluntary_disruption_window_cron_schedule: text({
     group: 'Scheduling',
     rule: rules.cronSchedule,
     default: '0 4 * * *',
-    notYet: 'evictions are not confined to windows',
     sentence: 'When windows open.',
   }),
   voluntary_disruption_window_seconds: integer({
     group: 'Scheduling',
-    min: 900,
+    min: 60,
     max: 604_800,
     unit: 'seconds',
     default: 3600,
-    notYet: 'evictions are not confined to windows',
     sentence: 'How long a window stays open.',
   }),
 
@@ -468,7 +464,8 @@ export const OUTPUTS = {
   host: 'Host name that clients in the Kubernetes cluster connect to.',
   client_port: 'Port that clients connect to.',
   cluster_port: 'Port that the servers use among themselves.',
-  metrics_port: 'Port of the metrics.',
+  metrics_port:
+    'Port of the Prometheus metrics with monitoring_enabled, else of the JSON monitoring of NATS, which Prometheus cannot read.',
   nats_url: 'URL that clients connect to: tls://host:client_port.',
   name: 'Name of the NATS cluster.',
   namespace: 'Namespace of the NATS cluster.',
