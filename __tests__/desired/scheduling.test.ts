@@ -1,21 +1,34 @@
 import { describe, expect, test } from '@jest/globals';
+import type { TargetFacts } from '../../src/desired/state.ts';
 import type { Inputs } from '../../src/inputs/table.ts';
 import { podTemplate, stateWith, valueAt } from './fixture.ts';
 
 const HOST = 'kubernetes.io/hostname';
 const INSTANCE_TYPE = 'node.kubernetes.io/instance-type';
+const KARPENTER: Partial<TargetFacts> = { choosesInstanceTypes: true };
 const NO_OTHERS: Partial<Inputs> = { spot_nodes_enabled: false, arm_nodes_enabled: false };
 
 describe('anti-affinity', () => {
-  test.each<[string, Partial<Inputs>, string[], string[]]>([
-    ['by default', {}, [HOST], [INSTANCE_TYPE]],
-    ['with sla_target 1', { sla_target: 1 }, [HOST], []],
-    ['asked for', { instance_type_anti_affinity_required: true }, [HOST, INSTANCE_TYPE], []],
-    ['declined', { instance_type_anti_affinity_required: false }, [HOST], []],
-    ['of hosts preferred', { host_anti_affinity: 'preferred' }, [], [HOST, INSTANCE_TYPE]],
-    ['of hosts off', { host_anti_affinity: 'off', sla_target: 1 }, [], []],
-  ])('%s', (_, overrides, required, preferred) => {
-    const rules = valueAt(spec(overrides), 'affinity', 'podAntiAffinity');
+  test.each<[string, Partial<Inputs>, Partial<TargetFacts>, string[], string[]]>([
+    ['by default', {}, {}, [HOST], [INSTANCE_TYPE]],
+    ['by default with Karpenter', {}, KARPENTER, [HOST, INSTANCE_TYPE], []],
+    ['by default without adaptation', { adapt: false }, {}, [HOST, INSTANCE_TYPE], []],
+    ['with sla_target 3 and Karpenter', { sla_target: 3 }, KARPENTER, [HOST, INSTANCE_TYPE], []],
+    ['with sla_target 1', { sla_target: 1 }, KARPENTER, [HOST], []],
+    ['with sla_target 1 without adaptation', { sla_target: 1, adapt: false }, {}, [HOST], []],
+    ['asked for', { instance_type_anti_affinity_required: true }, {}, [HOST, INSTANCE_TYPE], []],
+    [
+      'asked for with sla_target 1',
+      { sla_target: 1, instance_type_anti_affinity_required: true },
+      {},
+      [HOST, INSTANCE_TYPE],
+      [],
+    ],
+    ['declined', { instance_type_anti_affinity_required: false }, KARPENTER, [HOST], []],
+    ['of hosts preferred', { host_anti_affinity: 'preferred' }, {}, [], [HOST, INSTANCE_TYPE]],
+    ['of hosts off', { host_anti_affinity: 'off', sla_target: 1 }, {}, [], []],
+  ])('%s', (_, overrides, facts, required, preferred) => {
+    const rules = valueAt(spec(overrides, facts), 'affinity', 'podAntiAffinity');
     expect(keys(valueAt(rules, 'requiredDuringSchedulingIgnoredDuringExecution'))).toEqual(required);
     expect(keys(valueAt(rules, 'preferredDuringSchedulingIgnoredDuringExecution'))).toEqual(preferred);
   });
@@ -58,8 +71,41 @@ describe('nodes', () => {
     expect(labelled).toEqual(classes);
   });
 
+  const SPOT_LABELS = [
+    ['karpenter.sh/capacity-type', 'spot'],
+    ['eks.amazonaws.com/capacityType', 'SPOT'],
+    ['cloud.google.com/gke-spot', 'true'],
+    ['cloud.google.com/gke-preemptible', 'true'],
+    ['kubernetes.azure.com/scalesetpriority', 'spot'],
+  ];
+  const ARM_LABELS = [['kubernetes.io/arch', 'arm64']];
+
+  test.each<[string, Partial<Inputs>, Partial<TargetFacts>, string[][]]>([
+    ['nothing by default', {}, {}, []],
+    ['spot nodes', { spot_nodes_enabled: false }, {}, SPOT_LABELS],
+    ['arm64 nodes', { arm_nodes_enabled: false }, {}, ARM_LABELS],
+    ['both', NO_OTHERS, {}, [...ARM_LABELS, ...SPOT_LABELS]],
+    ['by labels that Karpenter knows', NO_OTHERS, KARPENTER, [...ARM_LABELS, ...SPOT_LABELS.slice(0, 1)]],
+    ['no spot nodes where burstable ones are allowed', { ...NO_OTHERS, burstable_nodes_enabled: true }, {}, ARM_LABELS],
+    ['nothing where controllers are allowed', { ...NO_OTHERS, controller_nodes_enabled: true }, {}, []],
+  ])('exclude by their labels: %s', (_, overrides, facts, excluded) => {
+    const rule = 'requiredDuringSchedulingIgnoredDuringExecution';
+    const required = valueAt(spec(overrides, facts), 'affinity', 'nodeAffinity', rule);
+    expect(required).toEqual(
+      excluded.length === 0
+        ? undefined
+        : {
+            nodeSelectorTerms: [
+              { matchExpressions: excluded.map(([key, value]) => ({ key, operator: 'NotIn', values: [value] })) },
+            ],
+          },
+    );
+  });
+
   test('controllers are preferred when allowed', () => {
-    expect(spec({ controller_nodes_enabled: true })).toHaveProperty('affinity.nodeAffinity');
+    const rule = 'affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution';
+    expect(spec({ controller_nodes_enabled: true })).toHaveProperty(rule);
+    expect(spec(NO_OTHERS)).not.toHaveProperty(rule);
     expect(spec({})).not.toHaveProperty('affinity.nodeAffinity');
   });
 });
@@ -74,8 +120,8 @@ test.each([
   }
 });
 
-function spec(overrides: Partial<Inputs>) {
-  return valueAt(podTemplate(stateWith(overrides)), 'spec');
+function spec(overrides: Partial<Inputs>, facts: Partial<TargetFacts> = {}) {
+  return valueAt(podTemplate(stateWith(overrides, facts)), 'spec');
 }
 
 /** The topology keys of affinity terms, weighted or not. */

@@ -7,7 +7,10 @@ type Strength = Inputs['host_anti_affinity'];
 
 /** Which nodes a pod may and should run on: affinity, spread over zones, tolerations. */
 export function scheduling(inputs: Inputs, { name: cluster, choosesInstanceTypes }: TargetFacts): JsonObject {
-  const affinity = { ...nodeAffinity(inputs), ...podAntiAffinity(inputs, cluster, choosesInstanceTypes) };
+  const affinity = {
+    ...nodeAffinity(inputs, choosesInstanceTypes),
+    ...podAntiAffinity(inputs, cluster, choosesInstanceTypes),
+  };
   return {
     ...(Object.keys(affinity).length > 0 ? { affinity } : {}),
     ...zoneSpread(inputs.zone_spread, cluster),
@@ -55,17 +58,47 @@ export function tolerations(inputs: Inputs): JsonObject[] {
   ];
 }
 
-function nodeAffinity(inputs: Inputs): JsonObject {
+/**
+ * Labels that tell of a node that it is one of those, on clusters where no taint keeps pods away from them:
+ * https://karpenter.sh/docs/concepts/scheduling/, https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html,
+ * https://cloud.google.com/kubernetes-engine/docs/concepts/spot-vms, https://learn.microsoft.com/azure/aks/spot-node-pool
+ */
+const NODE_LABELS: { nodeClass: 'arm64' | 'spot'; key: string; value: string; knownToKarpenter: boolean }[] = [
+  { nodeClass: 'arm64', key: 'kubernetes.io/arch', value: 'arm64', knownToKarpenter: true },
+  { nodeClass: 'spot', key: 'karpenter.sh/capacity-type', value: 'spot', knownToKarpenter: true },
+  { nodeClass: 'spot', key: 'eks.amazonaws.com/capacityType', value: 'SPOT', knownToKarpenter: false },
+  { nodeClass: 'spot', key: 'cloud.google.com/gke-spot', value: 'true', knownToKarpenter: false },
+  { nodeClass: 'spot', key: 'cloud.google.com/gke-preemptible', value: 'true', knownToKarpenter: false },
+  { nodeClass: 'spot', key: 'kubernetes.azure.com/scalesetpriority', value: 'spot', knownToKarpenter: false },
+];
+
+function nodeAffinity(inputs: Inputs, hasKarpenter: boolean): JsonObject {
+  const rules = { ...excludedNodes(inputs, hasKarpenter), ...preferredNodes(inputs) };
+  return Object.keys(rules).length > 0 ? { nodeAffinity: rules } : {};
+}
+
+/**
+ * The classes that are not allowed. Karpenter is told only what it knows: a label of a cloud's own, such as EKS's on its
+ * Auto Mode, makes it refuse to make any node, and its own label is on all that it makes.
+ */
+function excludedNodes(inputs: Inputs, hasKarpenter: boolean): JsonObject {
+  const allowed = nodeClasses(inputs);
+  const matchExpressions = NODE_LABELS.filter(({ nodeClass }) => !allowed[nodeClass])
+    .filter(({ knownToKarpenter }) => knownToKarpenter || !hasKarpenter)
+    .map(({ key, value }) => ({ key, operator: 'NotIn', values: [value] }));
+  if (matchExpressions.length === 0) return {};
+  return { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions }] } };
+}
+
+function preferredNodes(inputs: Inputs): JsonObject {
   if (!inputs.controller_nodes_enabled) return {};
   return {
-    nodeAffinity: {
-      preferredDuringSchedulingIgnoredDuringExecution: [
-        {
-          weight: 100,
-          preference: { matchExpressions: [{ key: 'panfactum.com/class', operator: 'In', values: ['controller'] }] },
-        },
-      ],
-    },
+    preferredDuringSchedulingIgnoredDuringExecution: [
+      {
+        weight: 100,
+        preference: { matchExpressions: [{ key: 'panfactum.com/class', operator: 'In', values: ['controller'] }] },
+      },
+    ],
   };
 }
 
