@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { readCron } from './cron.ts';
 import { isKubeconfigContent, kubeconfigInBase64 } from './kubeconfig.ts';
 import { isDnsLabel, isDnsSubdomain } from './names.ts';
 import type { Reading } from './spec.ts';
@@ -50,9 +51,18 @@ export const version: TextRule = {
   },
 };
 
-export const cronSchedule = rule('cron schedule', 'a cron schedule of five fields, such as 0 4 * * *', (text) =>
-  /^[\w*/,?-]+( +[\w*/,?-]+){4}$/.test(text),
-);
+const CRON_SCHEDULE = 'a cron schedule of five fields, such as 0 4 * * *';
+
+/** A schedule that Kubernetes takes for a CronJob and that comes to pass; its fields a blank apart. */
+export const cronSchedule: TextRule = {
+  says: CRON_SCHEDULE,
+  values: 'cron schedule',
+  read: (text) => {
+    const schedule = text.split(/\s+/).join(' ');
+    const reading = readCron(schedule);
+    return 'flaw' in reading ? { refusal: `must be ${CRON_SCHEDULE}: ${reading.flaw}` } : { value: schedule };
+  },
+};
 
 const IMAGE_RULE = 'an image with its tag or digest, such as docker.io/library/nats:2.14.6-alpine';
 
