@@ -1,0 +1,98 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { natsConfIn, stateWith } from '../__tests__/desired/fixture.ts';
+import type { Inputs } from '../src/inputs/table.ts';
+import { PATHS } from '../src/nats/layout.ts';
+import { resolveVersions, unknownVersions } from '../src/nats/versions.ts';
+import { run } from './sandbox/process.ts';
+import { paths } from './sandbox/topology.ts';
+import { tool } from './tools.ts';
+
+const prefix = 'nats-server-';
+const versions = readdirSync(paths.tools)
+  .filter((name) => name.startsWith(prefix))
+  .map((name) => name.slice(prefix.length));
+
+/** Every input that shows in nats.conf, at its largest and at its smallest. */
+const settings: { [name: string]: Partial<Inputs> } = {
+  'the defaults': {},
+  'the largest values': {
+    replicas: 5,
+    log_level: 'trace',
+    minimum_memory_mb: 1_048_576,
+    max_connections: 1_000_000,
+    max_control_line_kb: 1024,
+    max_payload_mb: 64,
+    max_outstanding_catchup_mb: 65_536,
+    fsync_interval_seconds: 600,
+    ping_interval_seconds: 30,
+    write_deadline_seconds: 3600,
+    persistence_initial_storage_gb: 65_536,
+  },
+  'the smallest values': {
+    replicas: 1,
+    log_level: 'debug',
+    minimum_memory_mb: 50,
+    max_connections: 1,
+    max_control_line_kb: 1,
+    max_payload_mb: 1,
+    fsync_interval_seconds: 0,
+    ping_interval_seconds: 10,
+    write_deadline_seconds: 1,
+  },
+};
+
+/** Stands for the container's file system. */
+let root: string;
+
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), 'nats-conf-'));
+  for (const directory of [PATHS.serverCerts, PATHS.clusterCerts]) await makeCertificate(join(root, directory));
+});
+
+afterAll(() => rmSync(root, { recursive: true }));
+
+it('there is a server of every minor release, and the oldest of all', () => {
+  const [sentence = ''] = unknownVersions({ nats_version: '0.0.0' });
+  const minors = sentence.slice(sentence.indexOf('release of')).match(/\d+\.\d+/g) ?? [];
+  expect(new Set(versions.map((version) => version.replace(/\.\d+$/, '')))).toEqual(new Set(minors));
+  expect(versions).toContain(resolveVersions({ helm_version: '8.0.0', nats_version: null }).server);
+});
+
+describe.each(versions)('nats-server %s', (version) => {
+  it.each(Object.entries(settings))('accepts %s', (_, overrides) => {
+    const conf = natsConfIn(stateWith({ ...overrides, nats_version: version }));
+    expect(check(version, conf)).toEqual({ accepted: true, said: expect.stringContaining('is valid') });
+  });
+
+  it.each([
+    ['at the top', (conf: string) => `${conf}\nno_such_setting: true\n`],
+    ['of JetStream', (conf: string) => conf.replace('sync_interval', 'no_such_setting')],
+    ['of the cluster', (conf: string) => conf.replace('no_advertise', 'no_such_setting')],
+  ])('refuses a setting %s that it does not know', (_, spoil) => {
+    const conf = spoil(natsConfIn(stateWith({ nats_version: version })));
+    expect(check(version, conf)).toEqual({ accepted: false, said: expect.stringContaining('no_such_setting') });
+  });
+});
+
+/** What the server says of a configuration: it reads the files that are named in it, and starts nothing. */
+function check(version: string, conf: string): { accepted: boolean; said: string } {
+  const file = join(root, 'nats.conf');
+  writeFileSync(file, conf.replaceAll('"/etc/', `"${root}/etc/`));
+  const { status, stdout, stderr } = spawnSync(tool(`${prefix}${version}`), ['-t', '-c', file], {
+    encoding: 'utf8',
+    env: { POD_NAME: 'nats-0' },
+  });
+  return { accepted: status === 0, said: `${stdout}${stderr}` };
+}
+
+/** Files such as cert-manager's: the certificate signs itself and is its own CA. */
+async function makeCertificate(directory: string): Promise<void> {
+  mkdirSync(directory, { recursive: true });
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'tls.key'];
+  await run(['openssl', 'req', '-x509', '-subj', '/CN=nats', ...key, '-out', 'tls.crt'], { directory });
+  await run(['cp', 'tls.crt', 'ca.crt'], { directory });
+}
