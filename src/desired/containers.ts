@@ -128,6 +128,10 @@ function reloader(image: string, certificates: CertificateMount[]): JsonObject {
   };
 }
 
+/**
+ * The label server_id holds the server's name: its id changes with every restart, and the exporter reads it only once.
+ * An exporter that is up before its server asks again after 5 seconds; by default it is away for half a minute.
+ */
 function exporter(image: string): JsonObject {
   return {
     name: 'exporter',
@@ -142,8 +146,9 @@ function exporter(image: string): JsonObject {
       '-healthz',
       '-jsz=all',
       '-prefix=nats',
-      '-use_internal_server_id',
-      `http://localhost:${PORTS.monitoring}/`,
+      '-use_internal_server_name',
+      '-ri=5',
+      `http://localhost:${PORTS.monitoring}`,
     ],
     env: [{ name: 'GOMEMLIMIT', value: '40MiB' }],
     ports: [containerPort('metrics')],
