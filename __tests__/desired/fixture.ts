@@ -12,7 +12,7 @@ export const FRESH: TargetFacts = {
   storageClassName: 'ebs-standard-retained',
   priorityClassName: 'workload-important',
   verticalPodAutoscaler: false,
-  choosesInstanceTypes: false,
+  hasKarpenter: false,
   hasZones: true,
   immutable: null,
   claims: [],

@@ -5,7 +5,8 @@ import { podTemplate, stateWith, valueAt } from './fixture.ts';
 
 const HOST = 'kubernetes.io/hostname';
 const INSTANCE_TYPE = 'node.kubernetes.io/instance-type';
-const KARPENTER: Partial<TargetFacts> = { choosesInstanceTypes: true };
+const KARPENTER: Partial<TargetFacts> = { hasKarpenter: true };
+const NO_ZONES: Partial<TargetFacts> = { hasZones: false };
 const NO_OTHERS: Partial<Inputs> = { spot_nodes_enabled: false, arm_nodes_enabled: false };
 
 describe('anti-affinity', () => {
@@ -26,6 +27,8 @@ describe('anti-affinity', () => {
     ],
     ['declined', { instance_type_anti_affinity_required: false }, KARPENTER, [HOST], []],
     ['of hosts preferred', { host_anti_affinity: 'preferred' }, {}, [], [HOST, INSTANCE_TYPE]],
+    ['of hosts preferred by default where nodes have no zones', {}, NO_ZONES, [], [HOST, INSTANCE_TYPE]],
+    ['of hosts as asked for where zones are no matter', { zone_spread: 'off' }, NO_ZONES, [HOST], [INSTANCE_TYPE]],
     ['of hosts off', { host_anti_affinity: 'off', sla_target: 1 }, {}, [], []],
   ])('%s', (_, overrides, facts, required, preferred) => {
     const rules = valueAt(spec(overrides, facts), 'affinity', 'podAntiAffinity');
@@ -39,12 +42,13 @@ describe('anti-affinity', () => {
 });
 
 describe('zone spread', () => {
-  test.each<[Inputs['zone_spread'], string | undefined]>([
-    ['required', 'DoNotSchedule'],
-    ['preferred', 'ScheduleAnyway'],
-    ['off', undefined],
-  ])('%s', (zone_spread, whenUnsatisfiable) => {
-    const rule = valueAt(spec({ zone_spread }), 'topologySpreadConstraints', 0);
+  test.each<[string, Inputs['zone_spread'], Partial<TargetFacts>, string | undefined]>([
+    ['required', 'required', {}, 'DoNotSchedule'],
+    ['preferred', 'preferred', {}, 'ScheduleAnyway'],
+    ['off', 'off', {}, undefined],
+    ['preferred by default where nodes have no zones', 'required', NO_ZONES, 'ScheduleAnyway'],
+  ])('%s', (_, zone_spread, facts, whenUnsatisfiable) => {
+    const rule = valueAt(spec({ zone_spread }, facts), 'topologySpreadConstraints', 0);
     expect(valueAt(rule, 'whenUnsatisfiable')).toBe(whenUnsatisfiable);
   });
 });

@@ -1,19 +1,16 @@
 import type { Inputs } from '../inputs/table.ts';
 import type { JsonObject } from '../json.ts';
-import { type Labels, selectorLabels } from './labels.ts';
+import { type Labels, selectorLabels, ZONE_LABEL } from './labels.ts';
 import type { TargetFacts } from './state.ts';
 
 type Strength = Inputs['host_anti_affinity'];
 
 /** Which nodes a pod may and should run on: affinity, spread over zones, tolerations. */
-export function scheduling(inputs: Inputs, { name: cluster, choosesInstanceTypes }: TargetFacts): JsonObject {
-  const affinity = {
-    ...nodeAffinity(inputs, choosesInstanceTypes),
-    ...podAntiAffinity(inputs, cluster, choosesInstanceTypes),
-  };
+export function scheduling(inputs: Inputs, facts: TargetFacts): JsonObject {
+  const affinity = { ...nodeAffinity(inputs, facts.hasKarpenter), ...podAntiAffinity(inputs, facts) };
   return {
     ...(Object.keys(affinity).length > 0 ? { affinity } : {}),
-    ...zoneSpread(inputs.zone_spread, cluster),
+    ...zoneSpread(inputs, facts),
     tolerations: tolerations(inputs),
   };
 }
@@ -103,15 +100,15 @@ function preferredNodes(inputs: Inputs): JsonObject {
 }
 
 /** A node without a topologyKey's label is never excluded by that term (InterPodAffinity plugin, Kubernetes 1.34). */
-function podAntiAffinity(inputs: Inputs, cluster: string, choosesInstanceTypes: boolean): JsonObject {
+function podAntiAffinity(inputs: Inputs, facts: TargetFacts): JsonObject {
   const apart: { topologyKey: string; strength: Strength }[] = [
-    { topologyKey: 'kubernetes.io/hostname', strength: inputs.host_anti_affinity },
-    { topologyKey: 'node.kubernetes.io/instance-type', strength: instanceTypeStrength(inputs, choosesInstanceTypes) },
+    { topologyKey: 'kubernetes.io/hostname', strength: softened(inputs.host_anti_affinity, inputs, facts) },
+    { topologyKey: 'node.kubernetes.io/instance-type', strength: instanceTypeStrength(inputs, facts) },
   ];
   const terms = (wanted: Strength) =>
     apart
       .filter(({ strength }) => strength === wanted)
-      .map(({ topologyKey }) => ({ topologyKey, labelSelector: { matchLabels: selectorLabels(cluster) } }));
+      .map(({ topologyKey }) => ({ topologyKey, labelSelector: { matchLabels: selectorLabels(facts.name) } }));
   const required = terms('required');
   const preferred = terms('preferred').map((podAffinityTerm) => ({ weight: 100, podAffinityTerm }));
   const rules = {
@@ -122,27 +119,36 @@ function podAntiAffinity(inputs: Inputs, cluster: string, choosesInstanceTypes: 
 }
 
 /**
+ * Nodes of which none is in a zone are those of kind and the like: hardly as many as servers, and nobody makes more of
+ * them. What is required by default is a preference there, so that the pods fit on the nodes that there are.
+ */
+function softened(strength: Strength, { zone_spread }: Inputs, { hasZones }: TargetFacts): Strength {
+  return strength === 'required' && zone_spread === 'required' && !hasZones ? 'preferred' : strength;
+}
+
+/**
  * From sla_target 2 on different instance types are required by default, as by the module, where an autoscaler can be
  * asked for a node of another type. Elsewhere, on nodes of one type, the pods would stay Pending for ever: there the
  * default is a preference, unless the target must not be adapted to.
  */
-function instanceTypeStrength(inputs: Inputs, choosesInstanceTypes: boolean): Strength {
+function instanceTypeStrength(inputs: Inputs, { hasKarpenter }: TargetFacts): Strength {
   const required = inputs.instance_type_anti_affinity_required;
   if (required !== null) return required ? 'required' : 'off';
   if (inputs.sla_target < 2) return 'off';
-  return choosesInstanceTypes || !inputs.adapt ? 'required' : 'preferred';
+  return hasKarpenter || !inputs.adapt ? 'required' : 'preferred';
 }
 
 /** Required, it excludes nodes that have no zone label, unlike anti-affinity. */
-function zoneSpread(strength: Strength, cluster: string): JsonObject {
+function zoneSpread(inputs: Inputs, facts: TargetFacts): JsonObject {
+  const strength = softened(inputs.zone_spread, inputs, facts);
   if (strength === 'off') return {};
   return {
     topologySpreadConstraints: [
       {
         maxSkew: 1,
-        topologyKey: 'topology.kubernetes.io/zone',
+        topologyKey: ZONE_LABEL,
         whenUnsatisfiable: strength === 'required' ? 'DoNotSchedule' : 'ScheduleAnyway',
-        labelSelector: { matchLabels: selectorLabels(cluster) },
+        labelSelector: { matchLabels: selectorLabels(facts.name) },
       },
     ],
   };

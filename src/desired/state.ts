@@ -11,8 +11,8 @@ export interface TargetFacts {
   priorityClassName: string | null;
   /** Whether the target runs VerticalPodAutoscalers. */
   verticalPodAutoscaler: boolean;
-  /** Whether the target's autoscaler can be asked for nodes of another instance type: Karpenter. */
-  choosesInstanceTypes: boolean;
+  /** Whether Karpenter makes the target's nodes, of whatever instance type the pods ask for. */
+  hasKarpenter: boolean;
   /** Whether any node is in a zone: those of clouds are, those of kind and the like are not. */
   hasZones: boolean;
   /** What a live StatefulSet does not allow to change; null before the first install. */

@@ -49,7 +49,7 @@ export async function gatherFacts(
       name,
       ...adapted,
       verticalPodAutoscaler: target.apis.has('autoscaling.k8s.io/v1'),
-      choosesInstanceTypes: target.apis.has('karpenter.sh/v1'),
+      hasKarpenter: target.apis.has('karpenter.sh/v1'),
       hasZones: target.hasZones,
       immutable,
       claims: claims.map(liveObject),
