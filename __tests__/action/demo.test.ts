@@ -8,7 +8,7 @@ test('the demo of the README shows a cluster from nothing, no write with the sam
   expect(
     writes.map(([, kubernetes, vault, exitCode]) => [Number(kubernetes), Number(vault), Number(exitCode)]),
   ).toEqual([
-    [23, 7, 0],
+    [27, 7, 0],
     [0, 0, 0],
     [7, 0, 0],
   ]);

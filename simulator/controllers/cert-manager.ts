@@ -9,7 +9,7 @@ import { secondsOf } from '../vault/parameters.ts';
 import type { PkiEngine, SignedCertificate, SignRequest } from '../vault/pki.ts';
 import { VaultError } from '../vault/responses.ts';
 import type { Vault } from '../vault/vault.ts';
-import { conditionsOf, isTrue, withCondition, withoutCondition } from './conditions.ts';
+import { type Condition, conditionsOf, isTrue, withCondition, withoutCondition } from './conditions.ts';
 
 const WRITE = { fieldManager: 'cert-manager-certificates-issuing', dryRun: false };
 const DEFAULT_DURATION = '2160h';
@@ -101,6 +101,7 @@ function setReady(cluster: Cluster, object: StoredObject, ready: Verdict): void 
 function reconcileCertificate(ports: CertManagerPorts, certificate: StoredObject): void {
   const need = whyIssue(ports.cluster, certificate);
   if (need === undefined) {
+    confirm(ports.cluster, certificate);
     return;
   }
   if (isTrue(certificate, 'Issuing')) {
@@ -121,6 +122,20 @@ function reconcileCertificate(ports: CertManagerPorts, certificate: StoredObject
   });
   const conditions = withCondition(ready, { type: 'Issuing', status: 'True', observedGeneration, ...need });
   setStatus(ports.cluster, certificate, { conditions });
+}
+
+/** A change that calls for no new certificate: the Secret gets the template's labels, the condition is of the new generation. */
+function confirm(cluster: Cluster, certificate: StoredObject): void {
+  const ready = conditionsOf(certificate).find(({ type, status }) => type === 'Ready' && status === 'True');
+  const secret = cluster.find(secretTarget(certificate));
+  if (ready === undefined || secret === undefined || ready.observedGeneration === certificate.metadata.generation) {
+    return;
+  }
+  const labels = { ...secret.metadata.labels, ...mapAt(certificate, 'spec', 'secretTemplate', 'labels') };
+  const labelled = { ...secret, metadata: { ...secret.metadata, labels } };
+  cluster.update(secretTarget(certificate), labelled, WRITE);
+  const confirmed = { ...READY, observedGeneration: certificate.metadata.generation ?? 1 };
+  setStatus(cluster, certificate, { conditions: withCondition(conditionsOf(certificate), confirmed) });
 }
 
 /** Why a new certificate is due; undefined while the Secret holds the right one. */
@@ -238,16 +253,20 @@ function store(
   }
 }
 
+const READY: Condition = {
+  type: 'Ready',
+  status: 'True',
+  reason: 'Ready',
+  message: 'Certificate is up to date and has not expired',
+};
+
 function succeed(cluster: Cluster, certificate: StoredObject, signed: SignedCertificate): void {
   const status = mapAt(certificate, 'status');
   const spec = mapAt(certificate, 'spec');
   const lifetime = signed.notAfter.getTime() - signed.notBefore.getTime();
   const before = Number(spec.renewBeforePercentage ?? 100 / 3) / 100;
   const ready = withCondition(withoutCondition(conditionsOf(certificate), 'Issuing'), {
-    type: 'Ready',
-    status: 'True',
-    reason: 'Ready',
-    message: 'Certificate is up to date and has not expired',
+    ...READY,
     observedGeneration: certificate.metadata.generation ?? 1,
   });
   setStatus(cluster, certificate, {
