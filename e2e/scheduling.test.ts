@@ -150,8 +150,32 @@ describe('instance types', () => {
     expect((await place('types', 3, inputs, facts)).sort()).toEqual(['node-a', 'node-b', 'node-c']);
   });
 
-  it('preferred: two servers run on two types', async () => {
-    expect(await place('types', 2, {})).toContain('node-c');
+  describe('where the other type is the busier node', () => {
+    const ballast = `${pods}/ballast`;
+
+    beforeAll(async () => {
+      await kube.apply(ballast, {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'ballast' },
+        spec: {
+          nodeSelector: { 'kubernetes.io/hostname': 'node-c' },
+          containers: [{ name: 'none', image: 'registry.k8s.io/pause:3.10', resources: { requests: { cpu: '1' } } }],
+        },
+      });
+      await verdictOn('ballast');
+    });
+
+    afterAll(() => kube.delete(`${ballast}?gracePeriodSeconds=0`));
+
+    it('preferred: the second server goes there', async () => {
+      expect((await place('types', 2, {}))[1]).toBe('node-c');
+    });
+
+    it('declined: neither goes there', async () => {
+      const places = await place('types', 2, { instance_type_anti_affinity_required: false });
+      expect(places.sort()).toEqual(['node-a', 'node-b']);
+    });
   });
 });
 
