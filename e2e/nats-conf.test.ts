@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,6 +52,7 @@ let root: string;
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'nats-conf-'));
   for (const directory of [PATHS.serverCerts, PATHS.clusterCerts]) await makeCertificate(join(root, directory));
+  mkdirSync(join(root, PATHS.run), { recursive: true });
 });
 
 afterAll(() => rmSync(root, { recursive: true }));
@@ -68,6 +70,11 @@ describe.each(versions)('nats-server %s', (version) => {
     expect(check(version, conf)).toEqual({ accepted: true, said: expect.stringContaining('is valid') });
   });
 
+  it.each(Object.entries(settings))('starts with %s', async (_, overrides) => {
+    const conf = natsConfIn(stateWith({ ...overrides, nats_version: version }));
+    expect(await start(version, conf)).toContain('Server is ready');
+  });
+
   it.each([
     ['at the top', (conf: string) => `${conf}\nno_such_setting: true\n`],
     ['of JetStream', (conf: string) => conf.replace('sync_interval', 'no_such_setting')],
@@ -78,15 +85,42 @@ describe.each(versions)('nats-server %s', (version) => {
   });
 });
 
+/** The arguments by which a server reads the configuration, with the files of `root`. */
+function configure(conf: string): string[] {
+  const file = join(root, 'nats.conf');
+  writeFileSync(file, conf.replaceAll(/"(?=\/(etc|data|var)\/)/g, `"${root}`));
+  return ['-c', file];
+}
+
+const environment = { POD_NAME: 'nats-0' };
+
 /** What the server says of a configuration: it reads the files that are named in it, and starts nothing. */
 function check(version: string, conf: string): { accepted: boolean; said: string } {
-  const file = join(root, 'nats.conf');
-  writeFileSync(file, conf.replaceAll('"/etc/', `"${root}/etc/`));
-  const { status, stdout, stderr } = spawnSync(tool(`${prefix}${version}`), ['-t', '-c', file], {
+  const { status, stdout, stderr } = spawnSync(tool(`${prefix}${version}`), ['-t', ...configure(conf)], {
     encoding: 'utf8',
-    env: { POD_NAME: 'nats-0' },
+    env: environment,
   });
   return { accepted: status === 0, said: `${stdout}${stderr}` };
+}
+
+/** What the server says until it is ready, or until it ends: some settings it judges only at its start. Its ports are random. */
+async function start(version: string, conf: string): Promise<string> {
+  const server = spawn(tool(`${prefix}${version}`), configure(conf.replaceAll(/port: \d+/g, 'port: -1')), {
+    env: environment,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
+  });
+  const ended = once(server, 'exit');
+  let said = '';
+  for await (const text of server.stderr.setEncoding('utf8')) {
+    said += text;
+    if (said.includes('Server is ready')) break;
+  }
+  server.kill('SIGKILL');
+  await ended;
+  rmSync(join(root, PATHS.data), { recursive: true, force: true });
+  return said;
 }
 
 /** Files such as cert-manager's: the certificate signs itself and is its own CA. */
