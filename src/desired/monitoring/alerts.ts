@@ -163,7 +163,7 @@ const ALERTS: readonly Alert[] = [
       `sum(max by (pod) (rate(${series.select('nats_varz_jetstream_stats_api_errors')}[5m]))) > ${limit}`,
     summary: (limit) => `JetStream refuses more than ${limit} API requests a second`,
     description: () =>
-      '{{ $value | humanize }} requests to the JetStream API fail each second: for a stream or consumer that does not exist, a limit, or no leader. The clients are told which.',
+      '{{ printf "%.1f" $value }} requests to the JetStream API fail each second: for a stream or consumer that does not exist, a limit, or no leader. The clients are told which.',
     command: ({ reportOfFirst }) => reportOfFirst('jsz?accounts=true'),
   },
   {
