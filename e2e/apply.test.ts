@@ -8,11 +8,13 @@ import { allowDeployments, asRoot, deployerToken, forgetDeployer, trustJobs } fr
 import { leaveNamespace, withoutNamespace } from './namespace.ts';
 import { metaGroup, type Pod, podsOf, reportOf, zonesOf } from './observe.ts';
 import { Vault } from './sandbox/vault.ts';
+import { installCrds, removeCrds } from './stack-crds.ts';
 
 let provider: Provider;
 let jobInputs: Values;
 
 beforeAll(async () => {
+  await installCrds('monitoring');
   provider = await startProvider();
   jobInputs = await trustJobs(provider);
   await allowDeployments(['e2e-token', 'e2e-jwt']);
@@ -21,6 +23,7 @@ beforeAll(async () => {
 afterAll(async () => {
   provider.close();
   await forgetDeployer();
+  await removeCrds('monitoring');
   kube.close();
 });
 
