@@ -43,7 +43,7 @@ describe('every object', () => {
 
   test('carries the labels of the input, which replace none of the action', () => {
     for (const object of state.objects) {
-      expect(object.metadata.labels).toEqual({
+      expect(object.metadata.labels).toMatchObject({
         team: 'payments',
         'app.kubernetes.io/name': 'nats',
         'app.kubernetes.io/instance': 'nats-1a2b3c4d',

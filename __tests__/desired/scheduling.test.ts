@@ -7,6 +7,11 @@ const HOST = 'kubernetes.io/hostname';
 const INSTANCE_TYPE = 'node.kubernetes.io/instance-type';
 const KARPENTER: Partial<TargetFacts> = { hasKarpenter: true };
 const NO_ZONES: Partial<TargetFacts> = { hasZones: false };
+/** Taints of clouds on nodes of a class. */
+const CLOUD_TAINTS: { [nodeClass: string]: string[] } = {
+  spot: ['kubernetes.azure.com/scalesetpriority'],
+  arm64: ['kubernetes.io/arch'],
+};
 const NO_OTHERS: Partial<Inputs> = { spot_nodes_enabled: false, arm_nodes_enabled: false };
 
 describe('anti-affinity', () => {
@@ -66,7 +71,11 @@ describe('nodes', () => {
   ])('%s: tolerated and labelled alike', (_, overrides, classes) => {
     const tolerations = valueAt(spec(overrides), 'tolerations');
     const tolerated = Array.isArray(tolerations) ? tolerations.map((toleration) => valueAt(toleration, 'key')) : [];
-    expect(tolerated).toEqual([...classes, 'panfactum.com/linkerd-not-ready', 'node.cilium.io/agent-not-ready']);
+    expect(tolerated).toEqual([
+      ...classes.flatMap((nodeClass) => [nodeClass, ...(CLOUD_TAINTS[nodeClass] ?? [])]),
+      'panfactum.com/linkerd-not-ready',
+      'node.cilium.io/agent-not-ready',
+    ]);
 
     const labels = valueAt(podTemplate(stateWith(overrides)), 'metadata', 'labels');
     const labelled = ['burstable', 'spot', 'arm64', 'controller'].filter(

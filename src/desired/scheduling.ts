@@ -33,8 +33,10 @@ export function panfactumPodLabels(inputs: Inputs, cluster: string): Labels {
   };
 }
 
+type NodeClass = 'burstable' | 'spot' | 'arm64' | 'controller';
+
 /** Controller nodes are arm64 and burstable; burstable and controller nodes may be spot nodes. */
-function nodeClasses(inputs: Inputs) {
+function nodeClasses(inputs: Inputs): { [Class in NodeClass]: boolean } {
   const controller = inputs.controller_nodes_enabled;
   const burstable = inputs.burstable_nodes_enabled || controller;
   return {
@@ -45,11 +47,25 @@ function nodeClasses(inputs: Inputs) {
   };
 }
 
+/**
+ * Taints by which Panfactum, and clouds of their own accord, keep other pods away from nodes of a class:
+ * https://learn.microsoft.com/azure/aks/spot-node-pool, https://cloud.google.com/kubernetes-engine/docs/how-to/prepare-arm-workloads-for-deployment
+ */
+const NODE_TAINTS: { nodeClass: NodeClass; key: string; value: string }[] = [
+  { nodeClass: 'burstable', key: 'burstable', value: 'true' },
+  { nodeClass: 'spot', key: 'spot', value: 'true' },
+  { nodeClass: 'spot', key: 'kubernetes.azure.com/scalesetpriority', value: 'spot' },
+  { nodeClass: 'arm64', key: 'arm64', value: 'true' },
+  { nodeClass: 'arm64', key: 'kubernetes.io/arch', value: 'arm64' },
+  { nodeClass: 'controller', key: 'controller', value: 'true' },
+];
+
 /** The taints that the pods may run in spite of: those of the node classes that the inputs allow. */
 export function tolerations(inputs: Inputs): JsonObject[] {
-  const allowed = Object.entries(nodeClasses(inputs)).filter(([, enabled]) => enabled);
+  const classes = nodeClasses(inputs);
+  const allowed = NODE_TAINTS.filter(({ nodeClass }) => classes[nodeClass]);
   return [
-    ...allowed.map(([key]) => ({ key, operator: 'Equal', value: 'true', effect: 'NoSchedule' })),
+    ...allowed.map(({ key, value }) => ({ key, operator: 'Equal', value, effect: 'NoSchedule' })),
     { key: 'panfactum.com/linkerd-not-ready', operator: 'Exists', effect: 'NoSchedule' },
     { key: 'node.cilium.io/agent-not-ready', operator: 'Exists', effect: 'NoSchedule' },
   ];
@@ -60,7 +76,7 @@ export function tolerations(inputs: Inputs): JsonObject[] {
  * https://karpenter.sh/docs/concepts/scheduling/, https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html,
  * https://cloud.google.com/kubernetes-engine/docs/concepts/spot-vms, https://learn.microsoft.com/azure/aks/spot-node-pool
  */
-const NODE_LABELS: { nodeClass: 'arm64' | 'spot'; key: string; value: string; knownToKarpenter: boolean }[] = [
+const NODE_LABELS: { nodeClass: NodeClass; key: string; value: string; knownToKarpenter: boolean }[] = [
   { nodeClass: 'arm64', key: 'kubernetes.io/arch', value: 'arm64', knownToKarpenter: true },
   { nodeClass: 'spot', key: 'karpenter.sh/capacity-type', value: 'spot', knownToKarpenter: true },
   { nodeClass: 'spot', key: 'eks.amazonaws.com/capacityType', value: 'SPOT', knownToKarpenter: false },

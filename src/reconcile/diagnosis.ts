@@ -41,6 +41,11 @@ function identityOf({ metadata }: KubeObject): { pod: string; uid: string } {
   return { pod: metadata.name, uid: digText(metadata, 'uid') };
 }
 
+/** The scheduler does not say which taints: the inputs that tolerate some are named all. */
+const UNSCHEDULABLE =
+  'Add nodes that fit (kubectl describe nodes tells their taints and labels), or relax the inputs host_anti_affinity, zone_spread, ' +
+  'instance_type_anti_affinity_required, or spot_, arm_, burstable_ and controller_nodes_enabled.';
+
 function schedulingTroubles(pod: KubeObject): Trouble[] {
   return digObjects(pod.status, 'conditions')
     .filter((condition) => condition.type === 'PodScheduled' && condition.status === 'False')
@@ -48,7 +53,7 @@ function schedulingTroubles(pod: KubeObject): Trouble[] {
       ...identityOf(pod),
       container: '',
       reason: `not scheduled: ${digText(condition, 'message')}`,
-      next: 'Add nodes that fit, or relax the inputs host_anti_affinity, zone_spread, instance_type_anti_affinity_required or the node inputs.',
+      next: UNSCHEDULABLE,
       hopeless: false,
     }));
 }
