@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { type Ending, runMain, startMain, type Values } from '../simulator/runner.ts';
+import { type Ending, runMain, type Values } from '../simulator/runner.ts';
 import { dig, digObjects, digText, isJsonObject, type JsonObject } from '../src/json.ts';
 import { auditWrites, hasAuditLog, kube, waitFor } from './cluster.ts';
 import { asRoot } from './deployer.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
 import { connectAs } from './nats.ts';
 import { podsOf, reportOf } from './observe.ts';
+import { letVolumesGrow } from './storage-class.ts';
 
 const GIB = 1024 ** 3;
 const ofTheAction = { userAgent: 'kube-nats-action/' };
@@ -30,6 +31,11 @@ const annotationsOf = ({ metadata }: JsonObject) => dig(metadata, 'annotations')
 const claimPath = (claim: JsonObject): string =>
   `/api/v1/namespaces/${digText(claim.metadata, 'namespace')}/persistentvolumeclaims/${nameOf(claim)}`;
 
+async function storageClassOf(outputs: Values): Promise<string> {
+  const [claim] = await claimsOf(outputs);
+  return digText(claim?.spec, 'storageClassName');
+}
+
 async function run(inputs: Values): Promise<Ending> {
   const ending = await runMain(inputs);
   expect(ending).toMatchObject({ exitCode: 0, errors: [] });
@@ -44,28 +50,17 @@ async function expectNoWrite(inputs: Values): Promise<void> {
   if (hasAuditLog()) expect(await auditWrites(since, ofTheAction)).toEqual([]);
 }
 
-/** Marks the claims' StorageClass as one whose volumes can grow; resolves to what takes that back. */
-async function letVolumesGrow(outputs: Values): Promise<() => Promise<unknown>> {
-  const [claim] = await claimsOf(outputs);
-  const path = `/apis/storage.k8s.io/v1/storageclasses/${digText(claim?.spec, 'storageClassName')}`;
-  const { allowVolumeExpansion = null, metadata } = await kube.get(path);
-  const key = 'resize.topolvm.io/enabled';
-  const before = dig(metadata, 'annotations', key) ?? null;
-  await kube.patch(path, { allowVolumeExpansion: true, metadata: { annotations: { [key]: 'true' } } });
-  return () => kube.patch(path, { allowVolumeExpansion, metadata: { annotations: { [key]: before } } });
-}
-
 describe('the claims of the data volumes', () => {
   const namespace = 'e2e-claims';
   let inputs: Values;
   let outputs: Values;
-  let takeBack: () => Promise<unknown> = async () => {};
+  let takeBack: () => Promise<void> = async () => {};
 
   beforeAll(async () => {
     await emptyNamespace(namespace);
     inputs = { ...asRoot(), namespace, nats_version: '2.14.6', labels: 'team: payments' };
     outputs = (await run(inputs)).outputs;
-    takeBack = await letVolumesGrow(outputs);
+    takeBack = await letVolumesGrow(await storageClassOf(outputs));
   });
 
   afterAll(async () => {
@@ -217,13 +212,13 @@ describe.each([
   let outputs: Values;
   let admin: NatsConnection | undefined;
   let volumes: string[] = [];
-  let takeBack: () => Promise<unknown> = async () => {};
+  let takeBack: () => Promise<void> = async () => {};
 
   beforeAll(async () => {
     await emptyNamespace(namespace);
     inputs = { ...asRoot(), namespace, nats_version: version };
     outputs = (await run(inputs)).outputs;
-    takeBack = await letVolumesGrow(outputs);
+    takeBack = await letVolumesGrow(await storageClassOf(outputs));
     admin = await connectAs('admin', outputs);
     const manager = await jetstreamManager(admin);
     await manager.streams.add({ name: 'EVENTS', subjects: ['events'], num_replicas: 3 });
@@ -246,8 +241,7 @@ describe.each([
     for (const claim of claims) await resize(claim, '4Gi');
 
     const publisher = startPublisher(admin);
-    const step = startMain(inputs);
-    const ending = await step.ended;
+    const ending = await runMain(inputs);
     const acknowledged = await publisher.stop();
 
     expect(ending).toMatchObject({ exitCode: 0, errors: [], outputs: { changed: 'true' } });
@@ -268,6 +262,25 @@ describe.each([
     expect(acknowledged.length).toBeGreaterThan(100);
     expect(lost).toEqual([]);
     await expectNoWrite(inputs);
+  });
+
+  it('outlive the StatefulSet: the next run takes them up again, with every message', async () => {
+    if (admin === undefined) throw new Error('there is no connection');
+    const claims = await claimsOf(outputs);
+    const stored = await storedIds(admin);
+    await admin.close();
+    const path = `/apis/apps/v1/namespaces/${namespace}/statefulsets/${outputs.name}`;
+    await kube.delete(path);
+    await waitFor(async () => (await podsOf(outputs)).length === 0, 'the pods are gone', 90_000);
+    const { log } = await run(inputs);
+    expect(log).toContain(`Created StatefulSet ${namespace}/${outputs.name}`);
+    expect((await claimsOf(outputs)).map(uidOf)).toEqual(claims.map(uidOf));
+    admin = await connectAs('admin', outputs);
+    const found = await storedIds(admin);
+    expect(found.size).toBeGreaterThan(100);
+    expect(found).toEqual(stored);
+    const [server] = await podsOf(outputs);
+    expect(await fileStoreOf(namespace, server?.name ?? '')).toBe(Math.floor(0.85 * 4 * GIB));
   });
 });
 
