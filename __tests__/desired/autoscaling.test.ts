@@ -8,7 +8,7 @@ describe('the VerticalPodAutoscaler', () => {
     expect(objectIn(stateWith({}, SERVED), 'VerticalPodAutoscaler').spec).toMatchObject({
       targetRef: { apiVersion: 'apps/v1', kind: 'StatefulSet', name: NAME },
       updatePolicy: {
-        updateMode: 'Auto',
+        updateMode: 'Recreate',
         evictionRequirements: [{ resources: ['cpu', 'memory'], changeRequirement: 'TargetHigherThanRequests' }],
       },
     });

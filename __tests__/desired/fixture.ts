@@ -18,6 +18,7 @@ export const FRESH: TargetFacts = {
   claims: [],
   imageCaches: [],
   windowStart: null,
+  running: null,
   volumeBytes: null,
   clusterUid: '6f8bb0a5-7a0c-4d0a-9d86-1f6e5a3c9b11',
 };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { TargetFacts } from '../../src/desired/state.ts';
 import type { Inputs } from '../../src/inputs/table.ts';
-import { configHash } from '../../src/nats/restart.ts';
+import { configHash, restartHash, restartMark } from '../../src/nats/restart.ts';
 import { natsConfIn, podTemplate, stateWith, valueAt } from '../desired/fixture.ts';
 
 describe('the restart hash of the pods', () => {
@@ -38,6 +38,28 @@ describe('the restart hash of the pods', () => {
   ])('with %s a grown volume needs a restart: %s', (nats_version, restart) => {
     const grown = restartHashOf({ nats_version }, { volumeBytes: 5 * 1024 ** 3 });
     expect(grown !== restartHashOf({ nats_version })).toBe(restart);
+  });
+});
+
+describe('the mark of the pods', () => {
+  const hash = restartHash({ port: 4222 }, { minimumMemory: 0, storageLimitsReload: true });
+
+  test('is the hash before the first install, and when a setting needs a restart anyway', () => {
+    expect(restartMark(hash, null, 100)).toBe(hash);
+    expect(restartMark(hash, { mark: 'another', fileStoreBytes: 200 }, 100)).toBe(hash);
+  });
+
+  test('stays while the servers may store no more than they should', () => {
+    expect(restartMark(hash, { mark: hash, fileStoreBytes: 100 }, 100)).toBe(hash);
+    expect(restartMark(hash, { mark: `${hash}-x`, fileStoreBytes: 50 }, 100)).toBe(`${hash}-x`);
+    expect(restartMark(hash, { mark: hash, fileStoreBytes: 0 }, 100)).toBe(hash);
+  });
+
+  test('changes each time that a limit has to be lowered, which no server does while it runs', () => {
+    const lowered = restartMark(hash, { mark: hash, fileStoreBytes: 200 }, 100);
+    const again = restartMark(hash, { mark: lowered, fileStoreBytes: 200 }, 100);
+    expect(new Set([hash, lowered, again]).size).toBe(3);
+    expect(restartMark(hash, { mark: lowered, fileStoreBytes: 100 }, 100)).toBe(lowered);
   });
 });
 

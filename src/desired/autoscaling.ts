@@ -25,7 +25,7 @@ export function autoscaler(inputs: Inputs, names: Names, facts: TargetFacts, mem
       spec: {
         targetRef: { apiVersion: 'apps/v1', kind: 'StatefulSet', name: names.cluster },
         updatePolicy: {
-          updateMode: 'Auto',
+          updateMode: 'Recreate',
           evictionRequirements: [{ resources: ['cpu', 'memory'], changeRequirement: 'TargetHigherThanRequests' }],
         },
         resourcePolicy: {

@@ -12,8 +12,17 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 
-/** nats.conf as a tree; `volumeBytes` is the size of the smallest data volume, null while there is none. */
-export function serverConf(inputs: Inputs, names: Names, memory: MemorySizes, volumeBytes: number | null): ConfBlock {
+/**
+ * Bytes that JetStream may store on each server.
+ *
+ * @param volumeBytes the size of the smallest data volume, null while there is none
+ */
+export function fileStoreLimit(inputs: Inputs, volumeBytes: number | null): number {
+  return fileStoreBytes(volumeBytes ?? inputs.persistence_initial_storage_gb * GIB);
+}
+
+/** nats.conf as a tree; `fileStoreBytes` is what JetStream may store on each server. */
+export function serverConf(inputs: Inputs, names: Names, memory: MemorySizes, fileStoreBytes: number): ConfBlock {
   return natsConf({
     cluster: names.cluster,
     users: {
@@ -29,7 +38,7 @@ export function serverConf(inputs: Inputs, names: Names, memory: MemorySizes, vo
     maxControlLineBytes: inputs.max_control_line_kb * KIB,
     maxPayloadBytes: inputs.max_payload_mb * MIB,
     memoryStoreBytes: memory.memoryStore,
-    fileStoreBytes: fileStoreBytes(volumeBytes ?? inputs.persistence_initial_storage_gb * GIB),
+    fileStoreBytes,
     maxCatchupBytes: inputs.max_outstanding_catchup_mb * MIB,
     fsyncSeconds: inputs.fsync_interval_seconds,
   });

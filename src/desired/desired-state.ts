@@ -1,10 +1,10 @@
 import type { Inputs } from '../inputs/table.ts';
 import { memorySizes } from '../nats/memory.ts';
-import { restartHash } from '../nats/restart.ts';
+import { restartHash, restartMark } from '../nats/restart.ts';
 import { resolveVersions } from '../nats/versions.ts';
 import { autoscaler } from './autoscaling.ts';
 import { certificates } from './certificates.ts';
-import { configMap, serverConf } from './config.ts';
+import { configMap, fileStoreLimit, serverConf } from './config.ts';
 import { disruptions } from './disruption.ts';
 import { identities } from './identities.ts';
 import { imageCacheShares } from './image-cache.ts';
@@ -28,10 +28,12 @@ export function desiredState(inputs: Inputs, facts: TargetFacts): DesiredState {
   const versions = resolveVersions(inputs);
   const { request, notices } = chosenMemory(inputs, versions);
   const memory = memorySizes(request);
-  const conf = serverConf(inputs, names, memory, facts.volumeBytes);
+  const fileStoreBytes = fileStoreLimit(inputs, facts.volumeBytes);
+  const conf = serverConf(inputs, names, memory, fileStoreBytes);
   const holders = identities(inputs, names);
   const chosenImages = images(inputs, versions);
-  const pods = { images: chosenImages, memory, restartHash: restartHash(conf, versions.abilities) };
+  const mark = restartMark(restartHash(conf, versions.abilities), facts.running, fileStoreBytes);
+  const pods = { images: chosenImages, memory, restartMark: mark };
   return {
     objects: [
       ...issuers(inputs, names, holders),

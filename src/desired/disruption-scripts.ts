@@ -13,7 +13,7 @@ const COMMON = `
 set -u
 
 kube() {
-  kubectl --namespace "$NAMESPACE" --request-timeout 10s "$@"
+  kubectl --namespace "$NAMESPACE" "$@"
 }
 
 parse() {

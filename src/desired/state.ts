@@ -1,5 +1,6 @@
 import type { JsonObject } from '../json.ts';
 import type { KubeObject } from '../kube/object.ts';
+import type { RunningServers } from '../nats/restart.ts';
 
 /** What the desired state depends on besides the inputs: read from the target cluster before anything is computed. */
 export interface TargetFacts {
@@ -23,6 +24,8 @@ export interface TargetFacts {
   imageCaches: LiveObject[];
   /** When the disruption window opened that is open now, as its annotation tells (seconds since the epoch); null: none is. */
   windowStart: string | null;
+  /** The servers that run now; null before the first install. */
+  running: RunningServers | null;
   /** Bytes of the smallest data volume as the PersistentVolumeClaims' status tells; null before one is bound. */
   volumeBytes: number | null;
   /** Who owns the Vault objects: uid of the target's kube-system namespace. */

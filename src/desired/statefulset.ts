@@ -13,7 +13,7 @@ import type { ImmutableFields, TargetFacts } from './state.ts';
 import { volumeClaimTemplates } from './storage.ts';
 
 /** The pods' annotation that changes when a setting changed that needs a restart, and thereby restarts them. */
-const RESTART_HASH = `${MANAGER}/restart-hash`;
+export const RESTART_HASH = `${MANAGER}/restart-hash`;
 
 /** Seconds to leave in once lame duck mode is over: the shutdown itself, on a busy node. */
 const SHUTDOWN_MARGIN = 35;
@@ -25,7 +25,7 @@ const NATS_UID = 1001;
 export interface PodParts {
   images: Images;
   memory: MemorySizes;
-  restartHash: string;
+  restartMark: string;
 }
 
 /** The servers. What a live StatefulSet does not allow to change stays as it is. */
@@ -50,7 +50,7 @@ export function statefulSet(inputs: Inputs, names: Names, facts: TargetFacts, pa
             ...panfactumPodLabels(inputs, names.cluster),
             ...matchLabels(immutable.selector),
           },
-          annotations: podAnnotations(parts.restartHash),
+          annotations: podAnnotations(parts.restartMark),
         },
         spec: podSpec(inputs, names, facts, parts),
       },
@@ -93,12 +93,12 @@ function podSpec(inputs: Inputs, names: Names, facts: TargetFacts, parts: PodPar
 }
 
 /** NATS speaks before its TLS handshake, which a service mesh would take for another protocol: linkerd stays out. */
-function podAnnotations(restartHash: string): Labels {
+function podAnnotations(restartMark: string): Labels {
   return {
     'kubectl.kubernetes.io/default-container': 'nats',
     'config.linkerd.io/opaque-ports': `${PORTS.client},${PORTS.cluster}`,
     'linkerd.io/inject': 'disabled',
-    [RESTART_HASH]: restartHash,
+    [RESTART_HASH]: restartMark,
   };
 }
 

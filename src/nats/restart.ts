@@ -28,6 +28,25 @@ export function restartHash(conf: ConfBlock, abilities: ServerAbilities): string
   return shortHash(JSON.stringify(paths.map((path) => [path, settingAt(conf, path) ?? null])));
 }
 
+/** The servers of a live StatefulSet, as far as restarting them is concerned. */
+export interface RunningServers {
+  /** What restartMark gave last, as the pod template has it. */
+  mark: string;
+  /** The largest max_file_store among the servers that were started by this mark; 0 when none answers. */
+  fileStoreBytes: number;
+}
+
+/**
+ * The annotation of the pods that rolls them when it changes: the restart hash, followed by a mark of its own when
+ * servers must be restarted though no setting says so. No release lowers JetStream's limits by a reload, and it refuses
+ * the rest of the configuration with them; a limit sinks with a volume that was made anew smaller than it was.
+ */
+export function restartMark(hash: string, running: RunningServers | null, fileStoreBytes: number): string {
+  if (running === null || !running.mark.startsWith(hash)) return hash;
+  if (running.fileStoreBytes <= fileStoreBytes) return running.mark;
+  return `${hash}-${shortHash(`${running.mark} ${fileStoreBytes}`)}`;
+}
+
 /** A short hash of a whole nats.conf: written on the pods, it makes the kubelet bring them the new file at once. */
 export function configHash(conf: string): string {
   return shortHash(conf);

@@ -3,11 +3,16 @@ import { IMAGE_CACHE_NAMESPACE } from '../desired/image-cache.ts';
 import { selectorLabels } from '../desired/labels.ts';
 import { issuerName } from '../desired/names.ts';
 import type { ImmutableFields, LiveObject, TargetFacts } from '../desired/state.ts';
+import { RESTART_HASH } from '../desired/statefulset.ts';
+import { DATA_VOLUME } from '../desired/storage.ts';
 import type { Inputs } from '../inputs/table.ts';
 import { dig, digObjects, digText, isJsonObject } from '../json.ts';
 import { type KubeClient, labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { bytesOf } from '../kube/quantity.ts';
+import { REPORT_PATHS } from '../nats/health.ts';
+import { PORTS } from '../nats/layout.ts';
+import type { RunningServers } from '../nats/restart.ts';
 import { Problem } from '../problem.ts';
 import type { Adaptation } from '../report/run-report.ts';
 import { adapt } from './adaptation.ts';
@@ -36,7 +41,7 @@ export async function gatherFacts(
   const [statefulSet, issuer, claims, budget, imageCaches] = await Promise.all([
     kube.get('StatefulSet', namespace, name),
     kube.get('Issuer', namespace, issuerName(name, 'admin')),
-    kube.list('PersistentVolumeClaim', namespace, { labels: labelSelector(selectorLabels(name)) }),
+    dataClaims(kube, namespace, name),
     kube.get('PodDisruptionBudget', namespace, name),
     wasCached && target.imageCaches.length === 0 ? findImageCaches(kube) : target.imageCaches,
   ]);
@@ -53,6 +58,7 @@ export async function gatherFacts(
       hasZones: target.hasZones,
       immutable,
       claims: claims.map(liveObject),
+      running: statefulSet === null ? null : await runningServers(kube, statefulSet),
       imageCaches: imageCaches.map(liveObject),
       windowStart: budget?.metadata.annotations?.[WINDOW_START] ?? null,
       volumeBytes: smallestVolume(claims),
@@ -110,6 +116,29 @@ function storageClassOf({ volumeClaimTemplates }: ImmutableFields): string {
 
 function liveObject({ metadata }: KubeObject): LiveObject {
   return { name: metadata.name, uid: String(metadata.uid) };
+}
+
+/** The claims of the StatefulSet: others may carry the same labels, such as a copy that somebody made of one. */
+async function dataClaims(kube: KubeClient, namespace: string, name: string): Promise<KubeObject[]> {
+  const labels = labelSelector(selectorLabels(name));
+  const claims = await kube.list('PersistentVolumeClaim', namespace, { labels });
+  const prefix = `${DATA_VOLUME}-${name}-`;
+  return claims.filter(
+    ({ metadata }) => metadata.name.startsWith(prefix) && /^\d+$/.test(metadata.name.slice(prefix.length)),
+  );
+}
+
+/** What the servers of the StatefulSet's present template say of their storage; older ones are being replaced anyway. */
+async function runningServers(kube: KubeClient, { metadata, spec }: KubeObject): Promise<RunningServers> {
+  const { name, namespace = '' } = metadata;
+  const mark = digText(spec, 'template', 'metadata', 'annotations', RESTART_HASH);
+  const pods = await kube.list('Pod', namespace, { labels: labelSelector(selectorLabels(name)) });
+  const current = pods.filter((pod) => pod.metadata.annotations?.[RESTART_HASH] === mark);
+  const reports = await Promise.all(
+    current.map((pod) => kube.getFromPod(namespace, pod.metadata.name, PORTS.monitoring, REPORT_PATHS.jsz)),
+  );
+  const limits = reports.map((report) => Number(dig(report ?? undefined, 'config', 'max_storage') ?? 0));
+  return { mark, fileStoreBytes: Math.max(0, ...limits) };
 }
 
 /** Bytes of the smallest data volume by the claims' status; null before one is bound. */
