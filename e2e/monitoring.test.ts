@@ -10,7 +10,7 @@ import { asRoot } from './deployer.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
 import { connectAs } from './nats.ts';
 import { podsOf } from './observe.ts';
-import { Prometheus, scrapeConfigOf } from './prometheus.ts';
+import { PodDiscovery, Prometheus, scrapeConfigOf } from './prometheus.ts';
 import { run } from './sandbox/process.ts';
 import { paths } from './sandbox/topology.ts';
 import { installCrds, removeCrds } from './stack-crds.ts';
@@ -69,9 +69,9 @@ async function fill(outputs: Values): Promise<void> {
   await connection.close();
 }
 
-async function startPrometheus(outputs: Values): Promise<Prometheus> {
+async function startPrometheus(outputs: Values, discovery: PodDiscovery): Promise<Prometheus> {
   const monitor = await kube.get(`${monitors}/${outputs.name}`);
-  return Prometheus.start(scrapeConfigOf(monitor, kubeconfig), [{ name: 'nats', rules: await rulesOf(outputs) }]);
+  return Prometheus.start(scrapeConfigOf(monitor, discovery), [{ name: 'nats', rules: await rulesOf(outputs) }]);
 }
 
 /** Waits until it has scraped and judged every server some times. */
@@ -169,6 +169,7 @@ describe.each(versions)('a cluster %s with monitoring_enabled', (_, version, fin
   let inputs: Values;
   let outputs: Values;
   let pods: string[];
+  let discovery: PodDiscovery;
   let prometheus: Prometheus;
 
   beforeAll(async () => {
@@ -177,11 +178,13 @@ describe.each(versions)('a cluster %s with monitoring_enabled', (_, version, fin
     outputs = (await apply(inputs)).outputs;
     pods = (await podsOf(outputs)).map(({ name }) => name).sort();
     await fill(outputs);
-    prometheus = await startPrometheus(outputs);
+    discovery = await PodDiscovery.start(kube, namespace);
+    prometheus = await startPrometheus(outputs, discovery);
   });
 
   afterAll(async () => {
     await prometheus?.stop();
+    discovery?.stop();
     await leaveNamespace(namespace);
   });
 

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dig, digObjects, digText, isJsonObject, type Json, type JsonObject } from '../src/json.ts';
+import type { KubeApi } from './sandbox/kube-api.ts';
 import { run } from './sandbox/process.ts';
 import { waitFor } from './sandbox/wait.ts';
 import { tool } from './tools.ts';
@@ -113,18 +114,24 @@ export class Prometheus {
 
 async function freePort(): Promise<number> {
   const server = createServer();
+  const port = await listen(server);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Listens on a free port of loopback. */
+async function listen(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
   if (address === null || typeof address === 'string') throw new Error('There is no free port');
   return address.port;
 }
 
 /**
- * The scrape configuration that the Prometheus operator makes of a PodMonitor:
+ * The scrape configuration that the Prometheus operator makes of a PodMonitor, for pods that a PodDiscovery tells:
  * https://github.com/prometheus-operator/prometheus-operator/blob/v0.85.0/pkg/prometheus/promcfg.go (generatePodMonitorConfig)
  */
-export function scrapeConfigOf(podMonitor: JsonObject, kubeconfig: string): JsonObject {
+export function scrapeConfigOf(podMonitor: JsonObject, discovery: PodDiscovery): JsonObject {
   const namespace = digText(podMonitor, 'metadata', 'namespace');
   const job = `${namespace}/${digText(podMonitor, 'metadata', 'name')}`;
   const [endpoint] = digObjects(podMonitor, 'spec', 'podMetricsEndpoints');
@@ -132,7 +139,7 @@ export function scrapeConfigOf(podMonitor: JsonObject, kubeconfig: string): Json
   const labels = isJsonObject(selected) ? Object.entries(selected) : [];
   return {
     job_name: `podMonitor/${job}/0`,
-    kubernetes_sd_configs: [{ role: 'pod', kubeconfig_file: kubeconfig, namespaces: { names: [namespace] } }],
+    http_sd_configs: [{ url: discovery.url, refresh_interval: '1s' }],
     relabel_configs: [
       { source_labels: [podMeta('phase')], regex: '(Failed|Succeeded)', action: 'drop' },
       ...labels.map(([name, value]) => ({
@@ -148,6 +155,61 @@ export function scrapeConfigOf(podMonitor: JsonObject, kubeconfig: string): Json
       { target_label: 'endpoint', replacement: digText(endpoint, 'port') },
     ],
   };
+}
+
+/**
+ * Tells a Prometheus over HTTP which pods a namespace has, in the labels of its own discovery, which Debian's lacks:
+ * https://prometheus.io/docs/prometheus/latest/configuration/configuration/#kubernetes_sd_config (role: pod)
+ */
+export class PodDiscovery {
+  readonly #server: Server;
+  readonly url: string;
+
+  private constructor(server: Server, url: string) {
+    this.#server = server;
+    this.url = url;
+  }
+
+  static async start(kube: KubeApi, namespace: string): Promise<PodDiscovery> {
+    const server = createServer(async (_request, response) => {
+      try {
+        const groups = (await kube.list(`/api/v1/namespaces/${namespace}/pods`)).flatMap(targetsOf);
+        response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(groups));
+      } catch (error) {
+        response.writeHead(503).end(String(error));
+      }
+    });
+    return new PodDiscovery(server, `http://127.0.0.1:${await listen(server)}/`);
+  }
+
+  stop(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+}
+
+/** A target for each port of a pod's containers. */
+function targetsOf({ metadata, spec, status }: JsonObject): JsonObject[] {
+  const address = digText(status, 'podIP');
+  if (address === '') return [];
+  const labels = dig(metadata, 'labels');
+  const ofPod = Object.entries(isJsonObject(labels) ? labels : {}).flatMap(([name, value]) => [
+    [podMeta(`label_${inLabel(name)}`), value],
+    [podMeta(`labelpresent_${inLabel(name)}`), 'true'],
+  ]);
+  return digObjects(spec, 'containers').flatMap((container) =>
+    digObjects(container, 'ports').map((port) => ({
+      targets: [`${address}:${port.containerPort}`],
+      labels: {
+        ...Object.fromEntries(ofPod),
+        __meta_kubernetes_namespace: digText(metadata, 'namespace'),
+        [podMeta('name')]: digText(metadata, 'name'),
+        [podMeta('phase')]: digText(status, 'phase'),
+        [podMeta('container_name')]: digText(container, 'name'),
+        [podMeta('container_port_name')]: digText(port, 'name'),
+      },
+    })),
+  );
 }
 
 const podMeta = (name: string): string => `__meta_kubernetes_pod_${name}`;
