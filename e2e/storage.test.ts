@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { type Ending, runMain, type Values } from '../simulator/runner.ts';
 import { dig, digObjects, digText, isJsonObject, type JsonObject } from '../src/json.ts';
@@ -282,6 +282,21 @@ describe.each([
     const [server] = await podsOf(outputs);
     expect(await fileStoreOf(namespace, server?.name ?? '')).toBe(Math.floor(0.85 * 4 * GIB));
   });
+
+  it('are filled less once one of them is smaller, as after it was made anew: the servers restart', async () => {
+    const before = await podsOf(outputs);
+    const [claim] = await claimsOf(outputs);
+    if (claim === undefined) throw new Error('there is no claim');
+    await setCapacity(digText(claim.spec, 'volumeName'), '2Gi');
+    await kube.patch(`${claimPath(claim)}/status`, { status: { capacity: { storage: '2Gi' } } });
+    await run(inputs);
+    const after = await podsOf(outputs);
+    const limits = await Promise.all(after.map(({ name }) => fileStoreOf(namespace, name)));
+    expect(limits).toEqual(after.map(() => Math.floor(0.85 * 2 * GIB)));
+    const uids = new Set(before.map(({ uid }) => uid));
+    expect(after.filter(({ uid }) => uids.has(uid))).toEqual([]);
+    await expectNoWrite(inputs);
+  });
 });
 
 async function restartsOf(namespace: string, pod: string): Promise<number> {
@@ -317,8 +332,7 @@ function startPublisher(connection: NatsConnection): { stop(): Promise<string[]>
 
 /** What is in the stream. */
 async function storedIds(connection: NatsConnection): Promise<Set<string>> {
-  const manager = await jetstreamManager(connection);
-  const { state } = await manager.streams.info('EVENTS');
+  const { state } = await streamInfo(connection);
   const consumer = await jetstream(connection).consumers.get('EVENTS');
   const ids = new Set<string>();
   for await (const message of await consumer.consume()) {
@@ -326,4 +340,17 @@ async function storedIds(connection: NatsConnection): Promise<Set<string>> {
     if (message.seq >= state.last_seq) break;
   }
   return ids;
+}
+
+/** Asked for again: a stream whose servers have all just started may still be electing its leader. */
+async function streamInfo(connection: NatsConnection): Promise<StreamInfo> {
+  const manager = await jetstreamManager(connection);
+  let info: StreamInfo | undefined;
+  const answers = async (): Promise<boolean> => {
+    info = await manager.streams.info('EVENTS').catch(() => undefined);
+    return info !== undefined;
+  };
+  await waitFor(answers, 'the stream has a leader', 60_000);
+  if (info === undefined) throw new Error('The stream has no leader');
+  return info;
 }
