@@ -21,7 +21,6 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     namespace: { type: 'string' },
-    'request-timeout': { type: 'string' },
     output: { type: 'string', default: '' },
     'server-side': { type: 'boolean', default: false },
     'force-conflicts': { type: 'boolean' },

@@ -174,10 +174,17 @@ describe('what opens and closes windows', () => {
     );
   });
 
-  test.each(['enabler', 'disabler'] as const)('the %s: restricted as the servers are', (task) => {
+  test('they run the image of the input', () => {
     const state = stateWith({ ...WINDOWS, kubectl_image: 'reg.example.com/kubectl:1' });
+    for (const task of ['enabler', 'disabler'] as const) {
+      const image = valueAt(podOf(cronJob(state, task)), 'spec', 'containers', 0, 'image');
+      expect(image).toBe('reg.example.com/kubectl:1');
+    }
+  });
+
+  test.each(['enabler', 'disabler'] as const)('the %s: restricted as the servers are', (task) => {
+    const state = stateWith(WINDOWS);
     const container = valueAt(podOf(cronJob(state, task)), 'spec', 'containers', 0);
-    expect(valueAt(container, 'image')).toBe('reg.example.com/kubectl:1');
     expect(valueAt(container, 'securityContext')).toEqual(valueAt(containerIn(state, 'nats'), 'securityContext'));
     expect(valueAt(podOf(cronJob(state, task)), 'spec', 'securityContext')).toMatchObject({
       runAsNonRoot: true,

@@ -7,7 +7,8 @@
  *     LOOK                a JSONPath that tells its version, the length of windows and the start of the open one: 7|3600|...
  *
  * A budget is only ever replaced as it was read: with its resourceVersion, in one write. By force, as a person or a tool
- * may have opened or closed the window, and their field would stay as it is for ever.
+ * may have opened or closed the window, and their field would stay as it is for ever. There is no --request-timeout: kubectl
+ * would not look for the cluster that it runs in any more; what hangs ends with its Job.
  */
 const COMMON = `
 set -u
