@@ -91,7 +91,7 @@ exit 1
  * Closes the window that ends within the next minute, at its end, or one that should be closed already. A start that is no
  * time, or lies ahead, opens nothing. Besides the above:
  *
- *     START               the annotation with the start; it stays where another manager set it, unless it is removed
+ *     START_ANNOTATION    the annotation with the start; it stays where another manager set it, unless it is removed
  */
 export const DISABLER_SCRIPT = `${COMMON}
 for attempt in 1 2 3 4 5 6 7 8; do
@@ -115,7 +115,7 @@ for attempt in 1 2 3 4 5 6 7 8; do
       continue
     fi
     if write; then
-      if [ -z "$start" ] || kube annotate poddisruptionbudget "$BUDGET" "$START-" --resource-version "$version"; then
+      if [ -z "$start" ] || kube annotate poddisruptionbudget "$BUDGET" "$START_ANNOTATION-" --resource-version "$version"; then
         echo "Closed the window."
         exit 0
       fi

@@ -136,7 +136,7 @@ function disabler(names: Names, window: Window): Task {
     spec: { schedule: '* * * * *', concurrencyPolicy: 'Allow', startingDeadlineSeconds: 60 },
     deadline: DISABLER_DEADLINE,
     script: DISABLER_SCRIPT,
-    env: [...budgetEnv(names, window, null), { name: 'START', value: window.annotations.start }],
+    env: [...budgetEnv(names, window, null), { name: 'START_ANNOTATION', value: window.annotations.start }],
   };
 }
 
