@@ -231,7 +231,7 @@ export const INPUTS = {
     group: 'Scheduling',
     rule: rules.cronSchedule,
     default: '0 4 * * *',
-    sentence: 'When windows open.',
+    sentence: 'When windows open, in UTC.',
   }),
   voluntary_disruption_window_seconds: integer({
     group: 'Scheduling',
