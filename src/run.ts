@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts';
-import { windowNotices } from './desired/disruption-notices.ts';
+import { windowNotices } from './desired/disruption/notices.ts';
 import { commonLabels } from './desired/labels.ts';
 import { clusterOutputs } from './desired/outputs.ts';
 import type { Inputs } from './inputs/table.ts';

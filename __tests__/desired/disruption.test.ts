@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { windowNotices } from '../../src/desired/disruption-notices.ts';
+import { windowNotices } from '../../src/desired/disruption/notices.ts';
 import type { DesiredState, TargetFacts } from '../../src/desired/state.ts';
 import { INPUTS, type Inputs } from '../../src/inputs/table.ts';
 import { dig, digText, type Json } from '../../src/json.ts';

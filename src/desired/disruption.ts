@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Inputs } from '../inputs/table.ts';
 import type { KubeObject } from '../kube/object.ts';
-import { windowController } from './disruption-window.ts';
+import { windowController } from './disruption/window.ts';
 import type { Images } from './images.ts';
 import { metadata, selectorLabels } from './labels.ts';
 import type { Names } from './names.ts';

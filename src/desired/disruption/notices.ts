@@ -1,7 +1,7 @@
-import { nextTimes, readCron, type Schedule, shortestGap } from '../inputs/cron.ts';
-import type { Inputs } from '../inputs/table.ts';
-import { hasWindows } from './disruption.ts';
-import type { Notice } from './state.ts';
+import { nextTimes, readCron, type Schedule, shortestGap } from '../../inputs/cron.ts';
+import type { Inputs } from '../../inputs/table.ts';
+import { hasWindows } from '../disruption.ts';
+import type { Notice } from '../state.ts';
 
 /**
  * When the next windows open, and what keeps them from doing what they are for; nothing for a cluster without windows.

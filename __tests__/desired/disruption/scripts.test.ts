@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { WINDOW_START } from '../../src/desired/disruption.ts';
-import type { Inputs } from '../../src/inputs/table.ts';
-import { digText } from '../../src/json.ts';
-import type { KubeObject } from '../../src/kube/object.ts';
-import type { State } from './disruption-kubectl.ts';
-import { objectIn, stateWith, valueAt } from './fixture.ts';
+import { WINDOW_START } from '../../../src/desired/disruption.ts';
+import type { Inputs } from '../../../src/inputs/table.ts';
+import { digText } from '../../../src/json.ts';
+import type { KubeObject } from '../../../src/kube/object.ts';
+import { objectIn, stateWith, valueAt } from '../fixture.ts';
+import type { State } from './kubectl.ts';
 
 const WINDOWS: Partial<Inputs> = { voluntary_disruption_window_enabled: true };
 const LENGTH = 3600;
@@ -26,7 +26,7 @@ let directory: string;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'disruption-window-'));
-  program('kubectl', `exec "${process.execPath}" "${join(import.meta.dirname, 'disruption-kubectl.ts')}" "$@"`);
+  program('kubectl', `exec "${process.execPath}" "${join(import.meta.dirname, 'kubectl.ts')}" "$@"`);
   program('date', 'cat clock');
   program('sleep', 'echo $(($(cat clock) + $1)) > clock');
 });

@@ -1,14 +1,14 @@
-import { readCron } from '../inputs/cron.ts';
-import type { Inputs } from '../inputs/table.ts';
-import type { JsonObject } from '../json.ts';
-import type { KubeObject } from '../kube/object.ts';
-import { MANAGER } from '../manager.ts';
-import { DISABLER_SCRIPT, ENABLER_SCRIPT } from './disruption-scripts.ts';
-import { commonLabels, type Labels, metadata } from './labels.ts';
-import type { Names } from './names.ts';
-import { quantity } from './quantity.ts';
-import { panfactumPodLabels, tolerations } from './scheduling.ts';
-import type { TargetFacts } from './state.ts';
+import { readCron } from '../../inputs/cron.ts';
+import type { Inputs } from '../../inputs/table.ts';
+import type { JsonObject } from '../../json.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import { MANAGER } from '../../manager.ts';
+import { commonLabels, type Labels, metadata } from '../labels.ts';
+import type { Names } from '../names.ts';
+import { quantity } from '../quantity.ts';
+import { panfactumPodLabels, tolerations } from '../scheduling.ts';
+import type { TargetFacts } from '../state.ts';
+import { DISABLER_SCRIPT, ENABLER_SCRIPT } from './scripts.ts';
 
 /** What the windows of one budget are like. */
 export interface Window {

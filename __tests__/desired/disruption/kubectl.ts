@@ -4,8 +4,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { digText } from '../../src/json.ts';
-import type { KubeObject } from '../../src/kube/object.ts';
+import { digText } from '../../../src/json.ts';
+import type { KubeObject } from '../../../src/kube/object.ts';
 
 export interface State {
   budget: KubeObject;
