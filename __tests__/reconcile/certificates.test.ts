@@ -50,7 +50,7 @@ describe('waiting for certificates', () => {
     const { details } = await problemOf(waitForCertificates(context));
     expect(details).toMatchObject({ kind: 'timeout', reason: 'After 60 s: not issued yet: b.' });
     expect(details.next).toContain(
-      'kubectl -n demo describe issuers,certificates -l app.kubernetes.io/instance=nats-a',
+      'kubectl -n demo describe issuers,certificates -l app.kubernetes.io/name=nats,app.kubernetes.io/instance=nats-a',
     );
   });
 

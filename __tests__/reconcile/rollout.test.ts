@@ -123,6 +123,13 @@ describe('waiting for the pods', () => {
     expect(details.reason).not.toContain('..');
   });
 
+  test('tells how to look at them where none tells a trouble', async () => {
+    const { details } = await problemOf(waitForRollout(contextOf(STARTING)));
+    expect(details.next).toContain(
+      'kubectl -n demo describe pods -l app.kubernetes.io/name=nats,app.kubernetes.io/instance=nats-a',
+    );
+  });
+
   test('is patient with a trouble that passes', async () => {
     const context = contextOf(STARTING, pod('nats-a-0', 'new', { containerStatuses: [waitingFor('ErrImagePull')] }));
     const sleep = context.clock.sleep;
@@ -174,6 +181,10 @@ describe('a reload', () => {
     context.kube.podAnswers.clear();
     const { details } = await problemOf(waitForReload(context, before));
     expect(details.reason).toBe('After 60 s: not reloaded yet: a.');
+    // The pods of disruption windows are of the same instance, and have no container nats.
+    expect(details.next).toContain(
+      'kubectl -n demo logs -l app.kubernetes.io/name=nats,app.kubernetes.io/instance=nats-a -c nats',
+    );
   });
 
   test('is not waited for on a pod that was scaled away', async () => {

@@ -160,5 +160,9 @@ describe('the servers', () => {
     context.kube.podAnswers.delete('nats-a-2/jsz');
     const { details } = await problemOf(verifyServers(context));
     expect(details).toMatchObject({ kind: 'timeout', reason: 'After 60 s: no answer from nats-a-2.' });
+    // The pods of disruption windows are of the same instance, and have no container nats.
+    expect(details.next).toContain(
+      'kubectl -n demo logs -l app.kubernetes.io/name=nats,app.kubernetes.io/instance=nats-a -c nats',
+    );
   });
 });

@@ -19,7 +19,7 @@ export async function waitForCertificates(context: RunContext): Promise<void> {
     {
       ...context,
       tried: `Waiting for the certificates of ${name}`,
-      next: `Look at cert-manager's log, and at: kubectl -n ${namespace} describe issuers,certificates -l app.kubernetes.io/instance=${name}`,
+      next: `Look at cert-manager's log, and at: kubectl -n ${namespace} describe issuers,certificates -l ${labels}`,
     },
     async () => {
       const [certificates, issuers] = await Promise.all([

@@ -26,7 +26,7 @@ export async function waitForRollout(context: RunContext): Promise<void> {
     {
       ...context,
       tried: `Waiting for the pods of StatefulSet ${namespace}/${name}`,
-      next: `Look at: kubectl -n ${namespace} describe pods -l app.kubernetes.io/instance=${name}. A longer input timeout helps when nodes or volumes are slow.`,
+      next: `Look at: kubectl -n ${namespace} describe pods -l ${podSelector(name)}. A longer input timeout helps when nodes or volumes are slow.`,
     },
     async () => {
       const [statefulSet, pods] = await Promise.all([kube.get('StatefulSet', namespace, name), podsOf(context)]);
@@ -71,8 +71,14 @@ export function rolloutProgress(statefulSet: KubeObject | null): Progress {
   return { done: true };
 }
 
+/** What selects the servers' pods and no other of the same instance, as those of disruption windows are. */
+export function podSelector(name: string): string {
+  return labelSelector(selectorLabels(name));
+}
+
+/** The servers' pods. */
 export function podsOf({ kube, namespace, name }: RunContext): Promise<KubeObject[]> {
-  return kube.list('Pod', namespace, { labels: labelSelector(selectorLabels(name)) });
+  return kube.list('Pod', namespace, { labels: podSelector(name) });
 }
 
 /** When each pod's server last loaded its configuration, by pod; '' where it does not answer. */
@@ -106,7 +112,7 @@ export async function waitForReload(context: RunContext, before: Map<string, str
       ...context,
       every: 200,
       tried: `Waiting for the servers of ${name} to load their new configuration`,
-      next: `Look at: kubectl -n ${namespace} logs -l app.kubernetes.io/instance=${name} -c nats --tail=20. A server that refuses a configuration keeps the old one.`,
+      next: `Look at: kubectl -n ${namespace} logs -l ${podSelector(name)} -c nats --tail=20. A server that refuses a configuration keeps the old one.`,
     },
     async () => {
       const now = await configLoadTimes(context);

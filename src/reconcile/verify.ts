@@ -6,7 +6,7 @@ import { PORTS } from '../nats/layout.ts';
 import { Problem } from '../problem.ts';
 import type { RunContext } from './context.ts';
 import { outsiderRestarts } from './outsiders.ts';
-import { podsOf } from './rollout.ts';
+import { podSelector, podsOf } from './rollout.ts';
 import { until } from './until.ts';
 
 /** Waits until the servers themselves tell that the cluster is whole. Resolves to the meta leader's name, '' for one server. */
@@ -18,7 +18,7 @@ export async function verifyServers(context: RunContext): Promise<string> {
     {
       ...context,
       tried: `Verifying that JetStream of ${name} is whole`,
-      next: `Look at: kubectl -n ${namespace} logs -l app.kubernetes.io/instance=${name} -c nats --tail=50`,
+      next: `Look at: kubectl -n ${namespace} logs -l ${podSelector(name)} -c nats --tail=50`,
     },
     async () => {
       const reports = await serverReports(context);
