@@ -18,6 +18,7 @@ function world({ volume = '1Gi' } = {}) {
   const vault = fakeVaultClient(journal);
   vault.authority = healthyControllers(kube, volume).certificate;
   kube.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kube-system' } });
+  kube.put({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'node' } });
   kube.put({
     apiVersion: 'storage.k8s.io/v1',
     kind: 'StorageClass',

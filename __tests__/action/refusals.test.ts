@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Values } from '../../simulator/runner.ts';
 import type { SimulatorOptions } from '../../simulator/simulator.ts';
+import { inventoryId, MEMBER_LABEL } from '../../src/desired/apply-set.ts';
 import { startWorld, type World } from './world.ts';
 
 let world: World;
@@ -127,7 +128,7 @@ const REFUSALS: Refusal[] = [
         {
           apiVersion: 'v1',
           kind: 'Service',
-          metadata: { name: 'nats', namespace: 'demo' },
+          metadata: { name: 'nats', namespace: 'demo', labels: { [MEMBER_LABEL]: inventoryId('demo', 'nats') } },
           spec: {
             type: 'NodePort',
             selector: { app: 'other' },
@@ -137,6 +138,26 @@ const REFUSALS: Refusal[] = [
         'application/apply-patch+yaml',
       ),
     says: [/"somebody-else" holds \.spec\.type of Service demo\/nats/, /nothing was written/],
+  },
+  {
+    name: 'an object of a name it needs that it did not make',
+    spoil: (w) =>
+      w.kube(
+        'PATCH',
+        '/api/v1/namespaces/demo/services/nats?fieldManager=somebody-else',
+        {
+          apiVersion: 'v1',
+          kind: 'Service',
+          metadata: { name: 'nats', namespace: 'demo' },
+          spec: {
+            type: 'NodePort',
+            selector: { app: 'other' },
+            ports: [{ name: 'client', port: 4222, protocol: 'TCP', targetPort: 1 }],
+          },
+        },
+        'application/apply-patch+yaml',
+      ),
+    says: [/Service demo\/nats was not made by this action/, /nothing was written/, /input name/],
   },
   {
     name: 'a kubeconfig whose server nobody answers at',

@@ -26,6 +26,12 @@ test('JetStream fills 85 % of the volume: of its real size once there is one', (
   );
 });
 
+test('JetStream fills 85 % of the size that volumes were made with, where none can be looked at', () => {
+  expect(natsConfIn(stateWith({}, { immutable: CHART_MADE }))).toContain(
+    `max_file_store: ${Math.floor(0.85 * 5 * GIB)}\n`,
+  );
+});
+
 test('volumes outlive the StatefulSet', () => {
   expect(objectIn(stateWith(), 'StatefulSet').spec).toMatchObject({
     persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },

@@ -25,7 +25,7 @@ export interface FakeKube extends KubeClient {
   podAnswers: Map<string, JsonObject>;
   podLogs: Map<string, string>;
   denies: (access: Access) => boolean;
-  serving: { apis: Set<string>; version: string };
+  serving: { apis: Set<string>; openApi: Map<string, JsonObject>; version: string };
 }
 
 /**
@@ -71,6 +71,15 @@ export function fakeKube(journal: string[] = []): FakeKube {
     throw new Problem({ kind: 'target', tried, reason: `namespaces "${namespace}" not found.`, next: '' });
   }
 
+  function requireVersion(
+    { kind, metadata: { name, resourceVersion } }: KubeObject,
+    live: KubeObject | undefined,
+  ): void {
+    if (resourceVersion === undefined || resourceVersion === live?.metadata.resourceVersion) return;
+    const reason = 'the object has been modified.';
+    throw new Problem({ kind: 'conflict', tried: `Applying ${kind} ${name}`, reason, next: '' });
+  }
+
   const fake: FakeKube = {
     writes: [],
     conflicts: new Map(),
@@ -78,7 +87,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
     podAnswers: new Map(),
     podLogs: new Map(),
     denies: () => false,
-    serving: { apis: new Set(['apps/v1', 'batch/v1', 'cert-manager.io/v1']), version: 'v1.34.4' },
+    serving: { apis: new Set(['apps/v1', 'batch/v1', 'cert-manager.io/v1']), openApi: new Map(), version: 'v1.34.4' },
 
     put: (object) => save(keyOf(object), object),
     stored(kind, name, namespace = 'demo') {
@@ -109,6 +118,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
       if (!conflict.isOnlyWith(takesFrom)) throw conflict;
       requireNamespace(object);
       const live = objects.get(key);
+      requireVersion(object, live);
       const before = applied.get(`${key} ${manager}`);
       const rest = live === undefined || before === undefined ? live : without(live, before);
       const own = { manager, operation: 'Apply', fieldsV1: fieldsOf(object) };
@@ -151,6 +161,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
     },
     isAllowed: async (access) => !fake.denies(access),
     servedApis: async () => fake.serving.apis,
+    openApi: async (groupVersion) => fake.serving.openApi.get(groupVersion) ?? null,
     serverVersion: async () => fake.serving.version,
     getFromPod: async (_namespace, pod, _port, path) => fake.podAnswers.get(`${pod}${path}`) ?? null,
     podLog: async (_namespace, pod, container, { previous }) =>

@@ -13,7 +13,10 @@ function storageClass(name: string, annotations: { [key: string]: string } = {})
 }
 
 const usual = (name: string) => storageClass(name, { 'storageclass.kubernetes.io/is-default-class': 'true' });
-const growing = (name: string) => storageClass(name, { 'resize.topolvm.io/enabled': 'true' });
+const growing = (name: string) => ({
+  ...storageClass(name, { 'resize.topolvm.io/enabled': 'true' }),
+  allowVolumeExpansion: true,
+});
 
 /** A cluster with the whole stack. */
 const FULL: Target = {
@@ -21,6 +24,7 @@ const FULL: Target = {
   clusterUid: 'uid',
   namespaceExists: true,
   hasZones: true,
+  hasAutoscaler: true,
   apis: new Set(['monitoring.coreos.com/v1', 'autoscaling.k8s.io/v1', 'kyverno.io/v1', 'velero.io/v1']),
   storageClasses: [growing(WANTED)],
   priorityClass: {
@@ -36,6 +40,7 @@ const PLAIN: Target = {
   ...FULL,
   apis: new Set(),
   hasZones: false,
+  hasAutoscaler: false,
   storageClasses: [usual('gp3')],
   priorityClass: null,
   imageCaches: [],
@@ -138,6 +143,18 @@ describe('the StorageClass', () => {
     expect(details.reason).toContain(reason);
     expect(details.next).toContain(next);
   });
+});
+
+test('a StorageClass that allows no expansion does not grow, whatever its annotation says', async () => {
+  const target = { ...FULL, storageClasses: [{ ...growing(WANTED), allowVolumeExpansion: false }] };
+  expect(adapted({}, target).adaptations).toHaveLength(1);
+  expect((await problemOf(() => adapted({ persistence_storage_limit_gb: 20 }, target))).message).toContain(
+    'allowVolumeExpansion: true',
+  );
+});
+
+test('one server needs no zones', () => {
+  expect(() => adapted({ adapt: false, replicas: 1 }, { ...FULL, hasZones: false })).not.toThrow();
 });
 
 test('the PriorityClass must exist under adapt: false', async () => {

@@ -1,5 +1,5 @@
 import type { Inputs } from '../../src/inputs/table.ts';
-import type { WriteContext } from '../../src/reconcile/write.ts';
+import type { WriteContext } from '../../src/reconcile/context.ts';
 import { emptyReport } from '../../src/report/run-report.ts';
 import { fakeClock } from '../fakes/clock.ts';
 import { fakeKube } from '../fakes/kube.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { Inputs } from '../../src/inputs/table.ts';
 import type { Access } from '../../src/kube/client.ts';
-import { checkPermissions, neededAccess } from '../../src/reconcile/permissions.ts';
+import { checkPermissions, neededAccess, removalAccess } from '../../src/reconcile/permissions.ts';
 import { fakeKube } from '../fakes/kube.ts';
 import { problemOf } from '../fakes/problem.ts';
 import { inputsWith } from '../inputs/inputs-with.ts';
@@ -61,6 +61,23 @@ test.each<[string, Partial<Inputs>, string, string]>([
   expect(neededAccess(wanted, new Set([api])).map(text)).toContain(access);
   expect(neededAccess(wanted, new Set()).map(text)).not.toContain(access);
   expect(neededAccess(inputsWith({ vpa_enabled: false }), new Set([api])).map(text)).not.toContain(access);
+});
+
+test('what an earlier run made and this one does not want has to be removed', () => {
+  const off = inputsWith({ vpa_enabled: false, node_image_cached_enabled: false });
+  const recorded = ['VerticalPodAutoscaler', 'StatefulSet'] as const;
+  expect(removalAccess(off, [...recorded], ['node-image-cache']).map(text)).toEqual([
+    'list verticalpodautoscalers.autoscaling.k8s.io demo',
+    'delete verticalpodautoscalers.autoscaling.k8s.io demo',
+    'get configmaps node-image-cache',
+    'patch configmaps node-image-cache',
+  ]);
+  expect(removalAccess(inputsWith(), [...recorded], ['node-image-cache'])).toEqual([]);
+});
+
+test('windows without disruptions need no CronJobs', () => {
+  const inputs = { voluntary_disruption_window_enabled: true, voluntary_disruptions_enabled: false };
+  expect(neededAccess(inputsWith(inputs), APIS).map(text)).not.toContain('patch cronjobs.batch demo');
 });
 
 test('an identity that may do everything passes', async () => {

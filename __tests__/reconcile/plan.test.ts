@@ -106,7 +106,7 @@ describe('a plan', () => {
     expect((await plan(service('a'), service('b'))).objects.map(({ object }) => object.metadata.name)).toEqual(['a']);
   });
 
-  test('takes over an object of the right values that nobody applied', async () => {
+  test('takes over a member of the right values that nobody applied, as after a restore', async () => {
     const { plan, kube } = await afterRun(service('a'));
     kube.put(configMap('b'));
     const made = await plan(service('a'), configMap('b'));
@@ -131,7 +131,47 @@ describe('a plan', () => {
   });
 });
 
+describe('objects of the right names', () => {
+  const unlabelled = (object: KubeObject): KubeObject => {
+    const { labels: _, ...metadata } = object.metadata;
+    return { ...object, metadata };
+  };
+
+  test.each([
+    ["another cluster's", { [MEMBER_LABEL]: inventoryId('demo', 'nats-b') }, "is another cluster's"],
+    ['of nobody in particular', {}, 'was not made by this action'],
+  ])('that are %s are left alone: nothing is written', async (_, labels, words) => {
+    const { plan, kube } = await afterRun(configMap('a'));
+    kube.put({ ...service('b'), metadata: { name: 'b', namespace: 'demo', labels } });
+    const { details } = await problemOf(plan(configMap('a'), service('b')));
+    expect(details).toMatchObject({ kind: 'conflict', findings: [`Service demo/b ${words}`] });
+    expect(kube.writes).toEqual([]);
+  });
+
+  test('are its own still when somebody took the label away', async () => {
+    const { plan, kube } = await afterRun(configMap('a'));
+    kube.put(unlabelled(kube.stored('ConfigMap', 'a')));
+    expect((await plan(configMap('a'))).objects).toMatchObject([{ action: 'update' }]);
+  });
+
+  test("are not, when they are another cluster's inventory", async () => {
+    const { plan, kube } = await afterRun(configMap('a'));
+    await kube.apply(renderInventory('demo', 'nats-b', {}, { groupKinds: [], namespaces: [] }, DEPLOYMENT));
+    await expect(plan(configMap('a'), configMap('nats-b-inventory'))).rejects.toThrow('was not made by this action');
+  });
+});
+
 describe('fields in objects of others', () => {
+  test('that somebody else holds are told with how to give them up, which is not to delete the object', async () => {
+    const { planWith, kube } = await afterRun(configMap('a'));
+    const claim = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'data', namespace: 'demo' } };
+    kube.put(claim);
+    kube.conflicts.set('PersistentVolumeClaim demo/data', [{ manager: 'kubectl', field: '.metadata.annotations.x' }]);
+    const { details } = await problemOf(planWith({ object: claim, manager: 'kube-nats-action', takesFrom: [] }));
+    expect(details.next).toContain('kubectl annotate');
+    expect(details.next).not.toContain('delete');
+  });
+
   const images = (data: { [key: string]: string }): Share => ({
     object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'pinned', namespace: 'images' }, data },
     manager: 'kube-nats-action/demo/nats-a',

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Inputs } from '../../src/inputs/table.ts';
+import type { JsonObject } from '../../src/json.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
 import { inspectTarget } from '../../src/reconcile/preflight.ts';
 import { fakeKube } from '../fakes/kube.ts';
@@ -94,9 +95,12 @@ describe('the node image cache', () => {
     const { kube, inspect } = target();
     kube.put(clusterObject('Namespace', 'v1', 'node-image-cache'));
     kube.denies = ({ namespace }) => namespace === 'node-image-cache';
+    kube.denies = ({ namespace, resource }) => namespace === 'node-image-cache' || resource === 'nodes';
     expect((await problemOf(inspect())).details.findings).toEqual([
+      'apiGroups: [""], resources: [nodes], verbs: [list]',
       'apiGroups: [""], resources: [configmaps] (namespace node-image-cache), verbs: [get, patch]',
     ]);
+    kube.denies = ({ namespace }) => namespace === 'node-image-cache';
     await expect(inspect({ node_image_cached_enabled: false })).resolves.toMatchObject({ imageCaches: [] });
   });
 
@@ -104,6 +108,41 @@ describe('the node image cache', () => {
     const { kube, inspect } = target();
     kube.denies = ({ namespace }) => namespace === 'node-image-cache';
     await expect(inspect()).resolves.toMatchObject({ imageCaches: [] });
+  });
+});
+
+describe('the nodes', () => {
+  const node = (labels: { [key: string]: string }) =>
+    clusterObject('Node', 'v1', 'a', { metadata: { name: 'a', labels } });
+
+  test.each([
+    ['in zones', [node({ 'topology.kubernetes.io/zone': 'a' })], true],
+    ['without zones', [node({})], false],
+    ['that are still to come may be in zones', [], true],
+  ])('%s', async (_, nodes, hasZones) => {
+    const { kube, inspect } = target();
+    for (const each of nodes) kube.put(each);
+    await expect(inspect()).resolves.toMatchObject({ hasZones });
+  });
+});
+
+describe('the VerticalPodAutoscaler', () => {
+  const API = 'autoscaling.k8s.io/v1';
+  const knowing = (requirement: JsonObject): JsonObject => {
+    const updatePolicy = { properties: { evictionRequirements: { items: { properties: requirement } } } };
+    const schema = { properties: { spec: { properties: { updatePolicy } } } };
+    return { components: { schemas: { 'io.k8s.autoscaling.v1.VerticalPodAutoscaler': schema } } };
+  };
+
+  test.each<[string, JsonObject | undefined, boolean]>([
+    ['that knows what is set in one', knowing({ resources: {}, changeRequirement: {} }), true],
+    ['before 1.1', knowing({ resource: {}, changeRequirement: {} }), false],
+    ['that tells no schema', undefined, false],
+  ])('%s', async (_, document, hasAutoscaler) => {
+    const { kube, inspect } = target();
+    kube.serving.apis.add(API);
+    if (document !== undefined) kube.serving.openApi.set(API, document);
+    await expect(inspect()).resolves.toMatchObject({ hasAutoscaler });
   });
 });
 

@@ -30,6 +30,7 @@ interface Address {
   rest: string[];
 }
 
+const OPENAPI = '/openapi/v3/apis/';
 const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
 
 /** The Kubernetes API as far as this project uses it. Not there: watches, paging, strategic merge patches, YAML bodies. */
@@ -59,6 +60,9 @@ async function route(options: ApiOptions, request: SimulatedRequest): Promise<Si
   if (request.path === '/apis') {
     return { status: 200, body: groupList(options.addedGroups) };
   }
+  if (request.path.startsWith(OPENAPI)) {
+    return openApi(options, request.path.slice(OPENAPI.length));
+  }
   const [base, ...parts] = request.path.split('/').slice(1).map(decodeURIComponent);
   const [group, version, ...below] = base === 'api' ? ['', ...parts] : parts;
   const served = servedResources(options.addedGroups);
@@ -70,6 +74,18 @@ async function route(options: ApiOptions, request: SimulatedRequest): Promise<Si
     return { status: 200, body: discovery(known) };
   }
   return handle(options, request, locate(known, below));
+}
+
+/** The schema of the one API whose fields this project asks for; of others it knows as little as of what they are for. */
+function openApi({ addedGroups }: ApiOptions, groupVersion: string): SimulatedResponse {
+  if (groupVersion !== 'autoscaling.k8s.io/v1' || !addedGroups.includes('autoscaling.k8s.io')) {
+    return { status: 404, body: '404 page not found\n' };
+  }
+  const requirement = { properties: { resources: {}, changeRequirement: {} } };
+  const updatePolicy = { properties: { updateMode: {}, evictionRequirements: { items: requirement } } };
+  const schema = { properties: { spec: { properties: { updatePolicy } } } };
+  const schemas = { 'io.k8s.autoscaling.v1.VerticalPodAutoscaler': schema };
+  return { status: 200, body: { openapi: '3.0.0', components: { schemas } } };
 }
 
 /** The groups of the known resources, and those of which nothing more is known than that they are there. */

@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto';
 /** On every object of a cluster: the id of the inventory that it is a member of. */
 export const MEMBER_LABEL = 'applyset.kubernetes.io/part-of';
 
+/** On an inventory: its id. */
+export const ID_LABEL = 'applyset.kubernetes.io/id';
+
 const NAME_SUFFIX = '-inventory';
 
 /** The name of a cluster's inventory, a ConfigMap. */

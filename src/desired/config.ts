@@ -7,18 +7,15 @@ import { fileStoreBytes, type MemorySizes } from '../nats/memory.ts';
 import { natsConf } from '../nats/nats-conf.ts';
 import { metadata } from './labels.ts';
 import { type Names, podHosts, userName } from './names.ts';
+import type { TargetFacts } from './state.ts';
+import { bytesAtCreation } from './storage.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const GIB = 1024 * MIB;
 
-/**
- * Bytes that JetStream may store on each server.
- *
- * @param volumeBytes the size of the smallest data volume, null while there is none
- */
-export function fileStoreLimit(inputs: Inputs, volumeBytes: number | null): number {
-  return fileStoreBytes(volumeBytes ?? inputs.persistence_initial_storage_gb * GIB);
+/** Bytes that JetStream may store on each server: by the smallest data volume, or by what they are made with. */
+export function fileStoreLimit(inputs: Inputs, { volumeBytes, immutable }: TargetFacts): number {
+  return fileStoreBytes(volumeBytes ?? bytesAtCreation(inputs, immutable));
 }
 
 /** nats.conf as a tree; `fileStoreBytes` is what JetStream may store on each server. */

@@ -28,7 +28,7 @@ export function desiredState(inputs: Inputs, facts: TargetFacts): DesiredState {
   const versions = resolveVersions(inputs);
   const { request, notices } = chosenMemory(inputs, versions);
   const memory = memorySizes(request);
-  const fileStoreBytes = fileStoreLimit(inputs, facts.volumeBytes);
+  const fileStoreBytes = fileStoreLimit(inputs, facts);
   const conf = serverConf(inputs, names, memory, fileStoreBytes);
   const holders = identities(inputs, names);
   const chosenImages = images(inputs, versions);

@@ -114,7 +114,8 @@ export function ignoredStorage(inputs: Inputs, live: ImmutableFields): Notice[] 
     }));
 }
 
-function dataTemplate({ volumeClaimTemplates }: ImmutableFields): JsonObject | undefined {
+/** The claim template of the data volumes. */
+export function dataTemplate({ volumeClaimTemplates }: ImmutableFields): JsonObject | undefined {
   return volumeClaimTemplates.find((template) => digText(template, 'metadata', 'name') === DATA_VOLUME);
 }
 
@@ -123,8 +124,8 @@ function sizeAtCreation(live: ImmutableFields): string {
   return digText(dataTemplate(live), 'spec', 'resources', 'requests', 'storage');
 }
 
-/** The input tells it of new volumes only. */
-function bytesAtCreation(inputs: Inputs, live: ImmutableFields | null): number {
+/** Bytes that the data volumes were made with, or will be: the input tells it of new ones only. */
+export function bytesAtCreation(inputs: Inputs, live: ImmutableFields | null): number {
   const size = live === null ? '' : sizeAtCreation(live);
   return size === '' ? inputs.persistence_initial_storage_gb * GIB : bytesOf(size);
 }

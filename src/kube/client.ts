@@ -49,6 +49,8 @@ export interface KubeClient {
   isAllowed(access: Access): Promise<boolean>;
   /** Every API group and version that the API server serves: "apps/v1". A CRD that is not installed lacks here. */
   servedApis(): Promise<ReadonlySet<string>>;
+  /** The OpenAPI document (v3) of an API group and version: what its kinds know. Null where there is none. */
+  openApi(groupVersion: string): Promise<JsonObject | null>;
   /** "v1.34.4" */
   serverVersion(): Promise<string>;
   /** GET through the API server's proxy to a pod's HTTP port. Null when the pod does not answer JSON within 5 s. */
@@ -212,6 +214,14 @@ export function createKubeClient(transport: Transport): KubeClient {
       const list = await exchange(tried, { method: 'GET', path: '/apis' }, []);
       const versions = digObjects(list ?? undefined, 'groups').flatMap((group) => digObjects(group, 'versions'));
       return new Set(versions.map((version) => digText(version, 'groupVersion')));
+    },
+
+    async openApi(groupVersion) {
+      const tried = `Reading the schema of ${groupVersion}`;
+      const response = await send(tried, { method: 'GET', path: `/openapi/v3/apis/${groupVersion}` });
+      if (response.status === 404) return null;
+      if (response.status >= 300) throw statusProblem(tried, response);
+      return parseJson(response);
     },
 
     async serverVersion() {

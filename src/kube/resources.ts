@@ -21,6 +21,9 @@ const clusterScoped = (apiVersion: string, kind: string, plural: string): Resour
   namespaced: false,
 });
 
+/** The API of VerticalPodAutoscalers. */
+export const AUTOSCALING = 'autoscaling.k8s.io/v1';
+
 /** Every kind that a run reads or writes: known here, so that no run spends requests on discovery. */
 export const RESOURCES = {
   Namespace: clusterScoped('v1', 'Namespace', 'namespaces'),
@@ -44,7 +47,7 @@ export const RESOURCES = {
   Lease: namespaced('coordination.k8s.io/v1', 'Lease', 'leases'),
   Issuer: namespaced('cert-manager.io/v1', 'Issuer', 'issuers'),
   Certificate: namespaced('cert-manager.io/v1', 'Certificate', 'certificates'),
-  VerticalPodAutoscaler: namespaced('autoscaling.k8s.io/v1', 'VerticalPodAutoscaler', 'verticalpodautoscalers'),
+  VerticalPodAutoscaler: namespaced(AUTOSCALING, 'VerticalPodAutoscaler', 'verticalpodautoscalers'),
   PodMonitor: namespaced('monitoring.coreos.com/v1', 'PodMonitor', 'podmonitors'),
   PrometheusRule: namespaced('monitoring.coreos.com/v1', 'PrometheusRule', 'prometheusrules'),
 } satisfies { [kind: string]: Resource };

@@ -16,9 +16,10 @@ export interface Adapted {
 }
 
 /** What an input asks for and the target does not have. */
-interface Lack extends Adaptation {
-  /** Nothing may take its place: an error. */
-  insisted: boolean;
+interface Lack {
+  wanted: string;
+  /** Null: nothing may take its place, which is an error. */
+  instead: string | null;
   reason: string;
   next: string;
 }
@@ -30,7 +31,8 @@ interface Feature {
   isAsked: (inputs: Inputs) => boolean;
   isThere: (target: Target, storageClass: KubeObject | undefined) => boolean;
   wanted: string;
-  instead: string;
+  /** Absent: nothing can take its place. */
+  instead?: string;
   next: string;
 }
 
@@ -45,14 +47,13 @@ const FEATURES: readonly Feature[] = [
     isAsked: ({ monitoring_enabled }) => monitoring_enabled,
     isThere: serves('monitoring.coreos.com/v1'),
     wanted: 'the Prometheus operator (monitoring.coreos.com/v1)',
-    instead: 'no metrics',
     next: 'Install it with its CustomResourceDefinitions, or set the input monitoring_enabled: false.',
   },
   {
     inputs: ['vpa_enabled'],
     isAsked: ({ vpa_enabled }) => vpa_enabled,
-    isThere: serves('autoscaling.k8s.io/v1'),
-    wanted: 'the VerticalPodAutoscaler (autoscaling.k8s.io/v1)',
+    isThere: ({ hasAutoscaler }) => hasAutoscaler,
+    wanted: 'the VerticalPodAutoscaler (release 1.1 or later)',
     instead: 'the memory that minimum_memory_mb asks for',
     next: 'Install it, or set the input vpa_enabled: false.',
   },
@@ -69,7 +70,6 @@ const FEATURES: readonly Feature[] = [
     isAsked: (inputs) => inputs.pull_through_cache_enabled && inputs.pull_through_registry === null,
     isThere: serves('kyverno.io/v1'),
     wanted: "Kyverno (kyverno.io/v1) with Panfactum's policies for its pull-through cache",
-    instead: 'the registries themselves',
     next: 'Set the input pull_through_registry, and the images are named at that registry here.',
   },
   {
@@ -87,14 +87,15 @@ const FEATURES: readonly Feature[] = [
       'persistence_storage_increase_threshold_percent',
     ],
     isAsked: () => true,
-    isThere: (_, storageClass) => storageClass?.metadata.annotations?.[RESIZE_ANNOTATION] === 'true',
+    isThere: (_, storageClass) =>
+      storageClass?.metadata.annotations?.[RESIZE_ANNOTATION] === 'true' && storageClass.allowVolumeExpansion === true,
     wanted: 'a StorageClass whose volumes the pvc-autoresizer grows',
     instead: 'data volumes that keep their size',
-    next: `Install the pvc-autoresizer and annotate the StorageClass (${RESIZE_ANNOTATION}: "true"), or leave the inputs persistence_storage_limit_gb and persistence_storage_increase_* at their defaults.`,
+    next: `Install the pvc-autoresizer and have the StorageClass allow it (allowVolumeExpansion: true, annotation ${RESIZE_ANNOTATION}: "true"), or leave the inputs persistence_storage_limit_gb and persistence_storage_increase_* at their defaults.`,
   },
   {
     inputs: ['zone_spread'],
-    isAsked: ({ zone_spread }) => zone_spread === 'required',
+    isAsked: ({ zone_spread, replicas }) => zone_spread === 'required' && replicas > 1,
     isThere: ({ hasZones }) => hasZones,
     wanted: `zones (label ${ZONE_LABEL} on nodes)`,
     instead: 'servers on different nodes as far as there are enough',
@@ -133,18 +134,22 @@ export function adapt(inputs: Inputs, target: Target, volumesClass: string | nul
     ...FEATURES.filter((feature) => feature.isAsked(inputs) && !feature.isThere(target, chosen)).map(
       (feature): Lack => ({
         ...feature,
-        insisted: !inputs.adapt || feature.inputs.some((input) => isInsistedOn(inputs, input)),
+        instead: isReplaceable(inputs, feature) ? (feature.instead ?? null) : null,
         reason: `The cluster does not have it${inputs.adapt ? '' : ', and adapt is false'}.`,
       }),
     ),
   ];
-  const missing = lacks.filter(({ insisted }) => insisted);
+  const missing = lacks.filter(({ instead }) => instead === null);
   if (missing.length > 0) throw missingProblem(missing);
   return {
     storageClassName: storage.name,
     priorityClassName: target.priorityClass === null ? null : PRIORITY_CLASS,
-    adaptations: lacks.map(({ wanted, instead }) => ({ wanted, instead })),
+    adaptations: lacks.flatMap(({ wanted, instead }) => (instead === null ? [] : { wanted, instead })),
   };
+}
+
+function isReplaceable(inputs: Inputs, feature: Feature): boolean {
+  return inputs.adapt && !feature.inputs.some((input) => isInsistedOn(inputs, input));
 }
 
 function missingProblem(missing: Lack[]): Problem {
@@ -177,8 +182,7 @@ function chooseStorageClass(inputs: Inputs, classes: KubeObject[]): Choice {
   const insisted = isInsistedOn(inputs, 'persistence_storage_class_name');
   const lack: Lack = {
     wanted: `StorageClass ${wanted}`,
-    instead: `the default class ${standard}`,
-    insisted: insisted || standard === undefined,
+    instead: insisted || standard === undefined ? null : `the default class ${standard}`,
     reason: `It does not exist${insisted ? '' : ', and no class is marked as the default'}.`,
     next: `Set the input persistence_storage_class_name to one that exists: ${names.join(', ') || 'the cluster has none'}. It cannot be changed later.`,
   };

@@ -19,3 +19,9 @@ export interface RunContext {
   /** Milliseconds since the epoch at which every wait of the run ends: its start and the input timeout. */
   deadline: number;
 }
+
+/** A run that holds the cluster's lock. */
+export interface WriteContext extends RunContext {
+  /** Throws once another run may have taken the lock; called before every write. */
+  assertHeld(): void;
+}

@@ -4,7 +4,7 @@ import { selectorLabels } from '../desired/labels.ts';
 import { issuerName } from '../desired/names.ts';
 import type { ImmutableFields, LiveObject, TargetFacts } from '../desired/state.ts';
 import { RESTART_HASH } from '../desired/statefulset.ts';
-import { DATA_VOLUME } from '../desired/storage.ts';
+import { DATA_VOLUME, dataTemplate } from '../desired/storage.ts';
 import type { Inputs } from '../inputs/table.ts';
 import { dig, digObjects, digText, isJsonObject } from '../json.ts';
 import { type KubeClient, labelSelector } from '../kube/client.ts';
@@ -19,6 +19,7 @@ import { adapt } from './adaptation.ts';
 import { recordedNamespaces } from './inventory.ts';
 import { findImageCaches, type Target } from './preflight.ts';
 
+/** What was read, and what takes the place of what is missing. */
 export interface Findings {
   facts: TargetFacts;
   adaptations: Adaptation[];
@@ -48,12 +49,13 @@ export async function gatherFacts(
   if (statefulSet !== null) checkReplicas(inputs, statefulSet);
   if (issuer !== null) checkMount(inputs, issuer);
   const immutable = statefulSet === null ? null : immutableFields(statefulSet);
-  const { adaptations, ...adapted } = adapt(inputs, target, immutable === null ? null : storageClassOf(immutable));
+  const volumesClass = immutable === null ? null : digText(dataTemplate(immutable), 'spec', 'storageClassName');
+  const { adaptations, ...adapted } = adapt(inputs, target, volumesClass);
   return {
     facts: {
       name,
       ...adapted,
-      verticalPodAutoscaler: target.apis.has('autoscaling.k8s.io/v1'),
+      verticalPodAutoscaler: target.hasAutoscaler,
       hasKarpenter: target.apis.has('karpenter.sh/v1'),
       hasZones: target.hasZones,
       immutable,
@@ -109,19 +111,13 @@ function immutableFields({ spec }: KubeObject): ImmutableFields {
   };
 }
 
-/** The StorageClass that the volumes were made with; '' where the claims name none. */
-function storageClassOf({ volumeClaimTemplates }: ImmutableFields): string {
-  return digText(volumeClaimTemplates[0], 'spec', 'storageClassName');
-}
-
 function liveObject({ metadata }: KubeObject): LiveObject {
   return { name: metadata.name, uid: String(metadata.uid) };
 }
 
-/** The claims of the StatefulSet: others may carry the same labels, such as a copy that somebody made of one. */
+/** The claims of the StatefulSet, by their names: a copy that somebody made of one may carry the same labels. */
 async function dataClaims(kube: KubeClient, namespace: string, name: string): Promise<KubeObject[]> {
-  const labels = labelSelector(selectorLabels(name));
-  const claims = await kube.list('PersistentVolumeClaim', namespace, { labels });
+  const claims = await kube.list('PersistentVolumeClaim', namespace);
   const prefix = `${DATA_VOLUME}-${name}-`;
   return claims.filter(
     ({ metadata }) => metadata.name.startsWith(prefix) && /^\d+$/.test(metadata.name.slice(prefix.length)),

@@ -1,4 +1,4 @@
-import { clusterOfInventory, inventoryId, inventoryName } from '../desired/apply-set.ts';
+import { clusterOfInventory, ID_LABEL, inventoryId, inventoryName } from '../desired/apply-set.ts';
 import { type Labels, MANAGED_BY } from '../desired/labels.ts';
 import { type KubeClient, labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -9,7 +9,6 @@ import { MANAGER } from '../manager.ts';
  * The inventory is an ApplySet (KEP-3659): a ConfigMap whose labels and annotations tell which objects belong to the
  * cluster, so that `kubectl get` and `kubectl apply --prune` read it as well.
  */
-const ID_LABEL = 'applyset.kubernetes.io/id';
 const TOOLING_ANNOTATION = 'applyset.kubernetes.io/tooling';
 const KINDS_ANNOTATION = 'applyset.kubernetes.io/contains-group-kinds';
 const NAMESPACES_ANNOTATION = 'applyset.kubernetes.io/additional-namespaces';

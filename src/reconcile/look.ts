@@ -5,6 +5,8 @@ import type { KubeObject } from '../kube/object.ts';
 import type { Adaptation } from '../report/run-report.ts';
 import type { RunContext } from './context.ts';
 import { gatherFacts } from './facts.ts';
+import { recordedKinds, recordedNamespaces } from './inventory.ts';
+import { checkPermissions, removalAccess } from './permissions.ts';
 import { makePlan, type Plan } from './plan.ts';
 import type { Target } from './preflight.ts';
 
@@ -20,6 +22,7 @@ export interface Intent {
 export async function intend(context: RunContext, target: Target): Promise<Intent> {
   const { kube, inputs, namespace, name } = context;
   const inventory = target.namespaceExists ? await kube.get('ConfigMap', namespace, inventoryName(name)) : null;
+  await checkPermissions(kube, removalAccess(inputs, recordedKinds(inventory), recordedNamespaces(inventory)));
   const { facts, adaptations } = await gatherFacts(kube, inputs, target, name, inventory);
   return { adaptations, desired: desiredState(inputs, facts), inventory };
 }

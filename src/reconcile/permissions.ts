@@ -1,3 +1,4 @@
+import { hasWindows } from '../desired/disruption.ts';
 import { IMAGE_CACHE_NAMESPACE } from '../desired/image-cache.ts';
 import type { Inputs } from '../inputs/table.ts';
 import type { Access, KubeClient } from '../kube/client.ts';
@@ -47,7 +48,7 @@ const CLUSTER_WIDE: { kind: Kind; verb: string }[] = [
 const OPTIONAL: { kinds: Kind[]; isAsked: (inputs: Inputs) => boolean }[] = [
   { kinds: ['VerticalPodAutoscaler'], isAsked: ({ vpa_enabled }) => vpa_enabled },
   { kinds: ['PodMonitor', 'PrometheusRule'], isAsked: ({ monitoring_enabled }) => monitoring_enabled },
-  { kinds: ['CronJob'], isAsked: (inputs) => inputs.voluntary_disruption_window_enabled },
+  { kinds: ['CronJob'], isAsked: hasWindows },
 ];
 
 /** Each permission that a run on the namespace needs, as an access review asks for it. */
@@ -66,6 +67,23 @@ export function neededAccess(inputs: Inputs, apis: ReadonlySet<string>): Access[
     ...(create_namespace ? [accessTo('Namespace', 'create')] : []),
     ...(certificate_issuer === null ? [] : [accessTo('ClusterIssuer', 'get')]),
   ];
+}
+
+/** What removing needs that an earlier run recorded, its kinds and other namespaces, and this one does not ask for. */
+export function removalAccess(inputs: Inputs, kinds: Kind[], namespaces: string[]): Access[] {
+  const dropped = OPTIONAL.filter(({ isAsked }) => !isAsked(inputs))
+    .flatMap((optional) => optional.kinds)
+    .filter((kind) => kinds.includes(kind));
+  const removal = dropped.flatMap((kind) =>
+    ['list', 'delete'].map((verb) => ({ ...accessTo(kind, verb), namespace: inputs.namespace })),
+  );
+  const leavesCache = !inputs.node_image_cached_enabled && namespaces.includes(IMAGE_CACHE_NAMESPACE);
+  return [...removal, ...(leavesCache ? imageCacheAccess() : [])];
+}
+
+/** What looking whether a namespace exists needs. */
+export function namespaceAccess(): Access {
+  return accessTo('Namespace', 'get');
 }
 
 /** What listing the images in the cache of the target's nodes needs. */

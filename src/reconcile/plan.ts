@@ -1,6 +1,6 @@
-import { inventoryId, MEMBER_LABEL } from '../desired/apply-set.ts';
+import { ID_LABEL, inventoryId, MEMBER_LABEL } from '../desired/apply-set.ts';
 import type { DesiredState, Share } from '../desired/state.ts';
-import { isJsonObject, type JsonObject } from '../json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../json.ts';
 import { type ApplyOptions, describe, type KubeClient } from '../kube/client.ts';
 import { ApplyConflict } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -13,6 +13,7 @@ import { planVault } from '../vault/plan.ts';
 import { differences, type FieldDifference } from './difference.ts';
 import { groupKindsOf, isCurrent, recordedKinds, recordedNamespaces, type Scope } from './inventory.ts';
 
+/** One object that differs from what it should be. */
 export interface ObjectChange {
   action: 'create' | 'update';
   object: KubeObject;
@@ -31,6 +32,7 @@ export interface Plan {
   inventory: { current: boolean; during: Scope; after: Scope };
 }
 
+/** Where a plan is worked out from. */
 export interface PlanSources {
   kube: KubeClient;
   vault: VaultClient;
@@ -40,6 +42,7 @@ export interface PlanSources {
   name: string;
 }
 
+/** Whether there is nothing to write. */
 export function isEmpty(plan: Plan): boolean {
   return plan.vault.length === 0 && plan.objects.length === 0 && plan.prune.length === 0 && plan.inventory.current;
 }
@@ -86,20 +89,68 @@ function creation(object: KubeObject, options: ApplyOptions): ObjectChange {
 }
 
 async function planObjects(kube: KubeClient, { objects, shares }: DesiredState): Promise<ObjectChange[]> {
-  const results = await Promise.all([
-    ...objects.map((object) => planObject(kube, object, {})),
-    ...shares.map(({ object, manager, takesFrom }) => planObject(kube, object, { manager, takesFrom })),
+  const [own, shared] = await Promise.all([
+    Promise.all(objects.map((object) => planObject(kube, object, {}))),
+    Promise.all(shares.map(({ object, manager, takesFrom }) => planObject(kube, object, { manager, takesFrom }))),
   ]);
-  const conflicts = results.filter((result) => result instanceof ApplyConflict);
-  if (conflicts.length > 0) throw conflictProblem(conflicts);
-  return results.flatMap((result) => (result === null || result instanceof ApplyConflict ? [] : result));
+  const foreign = own.filter((result) => result instanceof ForeignObject);
+  if (foreign.length > 0) throw foreignProblem(foreign);
+  throwConflicts(
+    own,
+    'Let the other manager give these fields up (remove them from what it applies), or delete the object if it is not in use.',
+  );
+  throwConflicts(
+    shared,
+    'Take these values back where they were set (kubectl annotate OBJECT KEY-, kubectl label OBJECT KEY-), and run again: this action sets them by its inputs.',
+  );
+  return [...own, ...shared].filter((result) => isChange(result));
 }
 
-async function planObject(
-  kube: KubeClient,
-  object: KubeObject,
-  options: ApplyOptions,
-): Promise<ObjectChange | ApplyConflict | null> {
+/** What came of comparing an object: null where it is as it should be. */
+type Comparison = ObjectChange | ApplyConflict | ForeignObject | null;
+
+function isChange(result: Comparison): result is ObjectChange {
+  return result !== null && !(result instanceof ApplyConflict) && !(result instanceof ForeignObject);
+}
+
+function throwConflicts(results: Comparison[], next: string): void {
+  const conflicts = results.filter((result) => result instanceof ApplyConflict);
+  if (conflicts.length > 0) throw conflictProblem(conflicts, next);
+}
+
+/** An object of the right name that is not this cluster's. */
+class ForeignObject {
+  readonly object: KubeObject;
+  constructor(object: KubeObject) {
+    this.object = object;
+  }
+}
+
+/**
+ * Whether an earlier run made it: it carries the label of this cluster's inventory; where somebody took the label away,
+ * the fields that this action applied still tell. The inventory of another cluster is that one's.
+ */
+function isOwn(live: KubeObject, wanted: KubeObject): boolean {
+  const labels = live.metadata.labels ?? {};
+  const member = labels[MEMBER_LABEL];
+  if (member !== undefined) return member === wanted.metadata.labels?.[MEMBER_LABEL];
+  return labels[ID_LABEL] === undefined && appliedBy(live, MANAGER) !== undefined;
+}
+
+function foreignProblem(foreign: ForeignObject[]): Problem {
+  return new Problem({
+    kind: 'conflict',
+    tried: 'Comparing the cluster with its desired state',
+    reason: 'Objects of the names that this cluster needs are not its own; nothing was written.',
+    findings: foreign.map(({ object: { kind, metadata } }) => {
+      const what = describe(kind, metadata.namespace, metadata.name);
+      return `${what} ${metadata.labels?.[MEMBER_LABEL] === undefined ? 'was not made by this action' : "is another cluster's"}`;
+    }),
+    next: 'Give this cluster another name by the input name, or rename or delete these objects if they are not in use.',
+  });
+}
+
+async function planObject(kube: KubeClient, object: KubeObject, options: ApplyOptions): Promise<Comparison> {
   const { namespace, name } = object.metadata;
   const [live, applied] = await Promise.all([
     kube.get(kindOf(object), namespace, name),
@@ -108,6 +159,8 @@ async function planObject(
       throw error;
     }),
   ]);
+  // A share is in an object of others by its nature.
+  if (live !== null && options.manager === undefined && !isOwn(live, object)) return new ForeignObject(live);
   if (applied instanceof ApplyConflict) return applied;
   if (live === null) return creation(object, options);
   const manager = options.manager ?? MANAGER;
@@ -123,10 +176,14 @@ const OWNERSHIP = 'metadata.managedFields';
 /** Everything but what the API server counts or other controllers report; of the managers only the one's own fields. */
 function managedPart(object: KubeObject, manager: string): JsonObject {
   const { status: _status, metadata, ...rest } = object;
-  const { resourceVersion: _version, generation: _generation, managedFields, ...kept } = metadata;
+  const { resourceVersion: _version, generation: _generation, managedFields: _fields, ...kept } = metadata;
+  return { ...rest, metadata: { ...kept, managedFields: appliedBy(object, manager) } };
+}
+
+/** The fields that a manager has applied; undefined where it has none. */
+function appliedBy({ metadata: { managedFields } }: KubeObject, manager: string): Json | undefined {
   const managers = Array.isArray(managedFields) ? managedFields.filter(isJsonObject) : [];
-  const own = managers.find((entry) => entry.manager === manager && entry.operation === 'Apply');
-  return { ...rest, metadata: { ...kept, managedFields: own?.fieldsV1 } };
+  return managers.find((entry) => entry.manager === manager && entry.operation === 'Apply')?.fieldsV1;
 }
 
 /** Members of the inventory that are not wanted any more. PersistentVolumeClaims are never among them: they are no members. */
@@ -143,7 +200,7 @@ async function leftovers(
   return found.flat().filter((object) => !wanted.has(`${object.kind}/${object.metadata.name}`));
 }
 
-function conflictProblem(conflicts: ApplyConflict[]): Problem {
+function conflictProblem(conflicts: ApplyConflict[], next: string): Problem {
   const findings = conflicts.flatMap(({ object, conflicts }) =>
     conflicts.map(
       ({ manager, field }) =>
@@ -155,6 +212,6 @@ function conflictProblem(conflicts: ApplyConflict[]): Problem {
     tried: 'Comparing the cluster with its desired state',
     reason: 'Other field managers hold fields that this action sets; nothing was written.',
     findings,
-    next: 'Let the other manager give these fields up (remove them from what it applies), or delete the object if it is not in use.',
+    next,
   });
 }

@@ -1,11 +1,12 @@
 import { IMAGE_CACHE_NAMESPACE, IMAGE_CACHES } from '../desired/image-cache.ts';
 import { ZONE_LABEL } from '../desired/labels.ts';
 import type { Inputs } from '../inputs/table.ts';
-import { dig } from '../json.ts';
+import { dig, isJsonObject } from '../json.ts';
 import type { Access, KubeClient } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
+import { AUTOSCALING } from '../kube/resources.ts';
 import { Problem } from '../problem.ts';
-import { checkPermissions, imageCacheAccess, neededAccess } from './permissions.ts';
+import { checkPermissions, imageCacheAccess, namespaceAccess, neededAccess } from './permissions.ts';
 
 /** Of the Panfactum stack; higher than what the cluster gives by default. */
 export const PRIORITY_CLASS = 'workload-important';
@@ -13,6 +14,7 @@ export const PRIORITY_CLASS = 'workload-important';
 /** The oldest minor line whose API has all that is applied: unhealthyPodEvictionPolicy and StatefulSet PVC retention. */
 const OLDEST_KUBERNETES = { major: 1, minor: 27 };
 
+/** What the target cluster is like. */
 export interface Target {
   kubernetesVersion: string;
   /** uid of the kube-system namespace: tells this cluster from any other. */
@@ -22,6 +24,8 @@ export interface Target {
   apis: ReadonlySet<string>;
   /** Whether any node is in a zone: those of clouds are, those of kind and the like are not. */
   hasZones: boolean;
+  /** Whether VerticalPodAutoscalers know all that is set in one. */
+  hasAutoscaler: boolean;
   storageClasses: KubeObject[];
   priorityClass: KubeObject | null;
   /** The ConfigMaps by which nodes hold images in advance, as far as they exist. */
@@ -38,33 +42,64 @@ export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAcces
   const kubernetesVersion = await kube.serverVersion();
   checkKubernetesVersion(kubernetesVersion);
   const apis = await kube.servedApis();
-  await checkPermissions(kube, [...neededAccess(inputs, apis), ...vaultAccess]);
-  const [kubeSystem, existing, zoned, storageClasses, priorityClass, imageCaches] = await Promise.all([
-    kube.get('Namespace', undefined, 'kube-system'),
-    kube.get('Namespace', undefined, namespace),
-    kube.list('Node', undefined, { labels: ZONE_LABEL, limit: 1 }),
-    kube.list('StorageClass', undefined),
-    kube.get('PriorityClass', undefined, PRIORITY_CLASS),
-    inputs.node_image_cached_enabled ? findImageCaches(kube) : [],
-    checkCertManager(kube, inputs.certificate_issuer, apis),
+  const hasImageCache = inputs.node_image_cached_enabled && (await isNamespace(kube, IMAGE_CACHE_NAMESPACE));
+  await checkPermissions(kube, [
+    ...neededAccess(inputs, apis),
+    ...(hasImageCache ? imageCacheAccess() : []),
+    ...vaultAccess,
   ]);
+  const [kubeSystem, existing, hasZones, hasAutoscaler, storageClasses, priorityClass, imageCaches] = await Promise.all(
+    [
+      kube.get('Namespace', undefined, 'kube-system'),
+      kube.get('Namespace', undefined, namespace),
+      areInZones(kube),
+      apis.has(AUTOSCALING) ? canBeAskedForMore(kube) : false,
+      kube.list('StorageClass', undefined),
+      kube.get('PriorityClass', undefined, PRIORITY_CLASS),
+      hasImageCache ? findImageCaches(kube) : [],
+      checkCertManager(kube, inputs.certificate_issuer, apis),
+    ],
+  );
   checkNamespace(inputs, existing);
   return {
     kubernetesVersion,
     clusterUid: String(kubeSystem?.metadata.uid ?? ''),
     namespaceExists: existing !== null,
     apis,
-    hasZones: zoned.length > 0,
+    hasZones,
+    hasAutoscaler,
     storageClasses,
     priorityClass,
     imageCaches,
   };
 }
 
-/** The permission to write there is needed only where there is such a namespace. */
+/** False also for who may not look: that he may not is told with all the other permissions that he lacks. */
+async function isNamespace(kube: KubeClient, name: string): Promise<boolean> {
+  return (await kube.isAllowed(namespaceAccess())) && (await kube.get('Namespace', undefined, name)) !== null;
+}
+
+/** Whether the nodes are in zones: as long as there is no node at all, they are supposed to be. */
+async function areInZones(kube: KubeClient): Promise<boolean> {
+  const [zoned, any] = await Promise.all([
+    kube.list('Node', undefined, { labels: ZONE_LABEL, limit: 1 }),
+    kube.list('Node', undefined, { limit: 1 }),
+  ]);
+  return zoned.length > 0 || any.length === 0;
+}
+
+/** Releases before 1.1 do not take the field by which a server is moved only to give it more. */
+async function canBeAskedForMore(kube: KubeClient): Promise<boolean> {
+  const schemas = dig((await kube.openApi(AUTOSCALING)) ?? undefined, 'components', 'schemas');
+  const [, schema] =
+    Object.entries(isJsonObject(schemas) ? schemas : {}).find(([name]) => name.endsWith('.VerticalPodAutoscaler')) ??
+    [];
+  const updatePolicy = ['properties', 'spec', 'properties', 'updatePolicy', 'properties'];
+  return dig(schema, ...updatePolicy, 'evictionRequirements', 'items', 'properties', 'resources') !== undefined;
+}
+
+/** The ConfigMaps of the node image cache, as far as they exist. */
 export async function findImageCaches(kube: KubeClient): Promise<KubeObject[]> {
-  if ((await kube.get('Namespace', undefined, IMAGE_CACHE_NAMESPACE)) === null) return [];
-  await checkPermissions(kube, imageCacheAccess());
   const found = await Promise.all(IMAGE_CACHES.map((name) => kube.get('ConfigMap', IMAGE_CACHE_NAMESPACE, name)));
   return found.filter((cache) => cache !== null);
 }

@@ -10,8 +10,9 @@ import { CONFIG_FILE } from '../nats/layout.ts';
 import { configHash } from '../nats/restart.ts';
 import { Problem } from '../problem.ts';
 import { applyVaultChanges } from '../vault/objects.ts';
+import { writeBudget } from './budget.ts';
 import { retryRefused, waitForCertificates } from './certificates.ts';
-import type { RunContext } from './context.ts';
+import type { RunContext, WriteContext } from './context.ts';
 import { type Deployment, renderInventory, type Scope } from './inventory.ts';
 import type { ObjectChange, Plan } from './plan.ts';
 import { record } from './record.ts';
@@ -31,12 +32,6 @@ const AFTER_CERTIFICATES: Kind[][] = [
   ['StatefulSet'],
   ['PersistentVolumeClaim', 'VerticalPodAutoscaler', 'CronJob', 'PodMonitor', 'PrometheusRule'],
 ];
-
-/** A run that holds the cluster's lock. */
-export interface WriteContext extends RunContext {
-  /** Throws once another run may have taken the lock; called before every write. */
-  assertHeld(): void;
-}
 
 /**
  * Writes a plan. The inventory names every kind before the first object is written and forgets none before the last is
@@ -102,7 +97,8 @@ async function writeObjects(context: WriteContext, plan: Plan, waves: Kind[][]):
 }
 
 async function writeObject(context: WriteContext, { action, object, fields, options }: ObjectChange): Promise<void> {
-  await apply(context, object, options);
+  if (object.kind !== 'PodDisruptionBudget') await apply(context, object, options);
+  else if (!(await writeBudget(context, object))) return;
   const what = describe(object.kind, object.metadata.namespace, object.metadata.name);
   record(context, { action, object: what, fields: fields.map(({ path }) => path) });
 }
