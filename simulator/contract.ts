@@ -100,7 +100,8 @@ function normaliser(namespace: string): (value: Json) => Json {
       return field === 'resourceVersion' ? version(value) : normaliseText(value, namespace);
     }
     if (Array.isArray(value)) {
-      return value.map((item) => normalise(item, ''));
+      const items = field === 'managedFields' ? value.toSorted(byManager) : value;
+      return items.map((item) => normalise(item, ''));
     }
     if (!isJsonObject(value)) {
       return value;
@@ -113,6 +114,13 @@ function normaliser(namespace: string): (value: Json) => Json {
     return Object.fromEntries(kept.sort(([left], [right]) => (left < right ? -1 : 1)));
   };
   return (value) => normalise(value, '');
+}
+
+/** The API server goes by the time, in seconds, before the manager: the order differs with how fast requests follow. */
+function byManager(left: Json, right: Json): number {
+  const keyOf = (entry: Json) =>
+    ['manager', 'operation', 'subresource'].map((field) => digText(entry, field)).join(' ');
+  return keyOf(left).localeCompare(keyOf(right));
 }
 
 /** Without what the controllers of a whole cluster add to a StatefulSet, the version of a list, the fields of a review. */
