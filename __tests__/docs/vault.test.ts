@@ -1,14 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
+import { load } from 'js-yaml';
 import { type Login, logIn } from '../../simulator/vault/logins.ts';
 import { capabilitiesAt } from '../../simulator/vault/policies.ts';
 import { identities } from '../../src/desired/identities.ts';
+import { IMAGE_CACHE_NAMESPACE, IMAGE_CACHES } from '../../src/desired/image-cache.ts';
 import { clusterNames } from '../../src/desired/names.ts';
 import { vaultObjects } from '../../src/desired/vault-objects.ts';
 import { parseInputs } from '../../src/inputs/parse.ts';
 import type { Inputs } from '../../src/inputs/table.ts';
 import type { JsonObject } from '../../src/json.ts';
+import { stateWith } from '../desired/fixture.ts';
 import { documentedSteps } from '../workflows.ts';
 
 const PAGE = readFileSync('docs/vault.md', 'utf8');
@@ -69,6 +72,28 @@ describe.each(STEPS)('the step in $file', ({ file, environment, claims }) => {
         expect([file, path, capabilitiesOf(login, path)]).toEqual([file, path, ['deny']]);
     }
   });
+});
+
+test('the commands of docs/vault.md take back what a run lists in the node image cache', () => {
+  const [, commands = ''] = /```sh\n(for list in[\s\S]*?)```/.exec(PAGE) ?? [];
+  const stub = `kubectl() { printf '\\n%s\\n' "kubectl $*"; cat; }\nNAMESPACE=preview-7 NAME=preview-7\n`;
+  const printed = execFileSync('sh', ['-euc', stub + commands]).toString();
+  const applied = printed.split(/^kubectl apply --server-side --field-manager (\S+) -f -$/m).slice(1);
+  const managers = applied.filter((_, index) => index % 2 === 0);
+  const manifests = applied.filter((_, index) => index % 2 === 1).map((manifest) => load(manifest));
+  const imageCaches = IMAGE_CACHES.map((name) => ({ name, uid: 'uid' }));
+  const { shares } = stateWith(
+    { namespace: 'preview-7', node_image_cached_enabled: false },
+    { name: 'preview-7', imageCaches },
+  );
+  const taken = shares.filter(({ object }) => object.metadata.namespace === IMAGE_CACHE_NAMESPACE);
+  expect(managers).toEqual(taken.map(({ manager }) => manager));
+  expect(manifests).toEqual(
+    taken.map(({ object }) => {
+      const { uid: _, ...metadata } = object.metadata;
+      return { ...object, metadata };
+    }),
+  );
 });
 
 test('the commands of docs/vault.md remove all that the preview wrote in Vault', () => {
