@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Inputs } from '../inputs/table.ts';
 import { MANAGER } from '../manager.ts';
 import { inventoryId } from './apply-set.ts';
+import { hasWindows } from './disruption.ts';
 import type { Images } from './images.ts';
 import type { Names } from './names.ts';
 import type { LiveObject, Share, TargetFacts } from './state.ts';
@@ -33,12 +34,11 @@ function isWantedIn({ name }: LiveObject, inputs: Inputs): boolean {
 }
 
 function imagesInUse(inputs: Inputs, images: Images): string[] {
-  const hasWindows = inputs.voluntary_disruptions_enabled && inputs.voluntary_disruption_window_enabled;
   return [
     images.nats,
     images.reloader,
     ...(inputs.monitoring_enabled ? [images.exporter] : []),
-    ...(hasWindows ? [images.kubectl] : []),
+    ...(hasWindows(inputs) ? [images.kubectl] : []),
   ];
 }
 
