@@ -24,6 +24,7 @@ export function applySetId(parent: { name: string; namespace: string; kind: stri
   return `applyset-${createHash('sha256').update(text).digest('base64url')}-v1`;
 }
 
+/** The id of a cluster's inventory: the value of its ID_LABEL, and of MEMBER_LABEL on the cluster's objects. */
 export function inventoryId(namespace: string, cluster: string): string {
   return applySetId({ name: inventoryName(cluster), namespace, kind: 'ConfigMap', group: '' });
 }

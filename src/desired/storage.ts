@@ -9,6 +9,7 @@ import { quantity } from './quantity.ts';
 import { panfactumPodLabels } from './scheduling.ts';
 import type { ImmutableFields, LiveObject, Notice, Share, TargetFacts } from './state.ts';
 
+/** The name of the data volume in a pod and of its claim template: the claims are `data-<pod>`. */
 export const DATA_VOLUME = 'data';
 
 const PVC_GROUP = 'panfactum.com/pvc-group';

@@ -40,6 +40,7 @@ export interface Interval {
   seconds: number;
 }
 
+/** When a CronJob runs: at times of the calendar, or each so many seconds. */
 export type Schedule = Calendar | Interval;
 
 const DESCRIPTORS: { [descriptor: string]: string } = {

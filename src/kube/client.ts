@@ -64,15 +64,21 @@ export interface KubeClient {
   ): Promise<string>;
 }
 
+/** How an object is applied; by default for good, as this action, and forcing nothing. */
 export interface ApplyOptions {
+  /** Stores nothing. */
   dryRun?: boolean;
   /** The field manager, where that is not this action as a whole. */
   manager?: string;
+  /** Field managers whose conflicting fields are taken over; those of any other are an error. */
   takesFrom?: string[];
 }
 
+/** Which objects to list, all by default. */
 export interface ListSelectors {
+  /** A label selector: "app.kubernetes.io/name=nats,tier" */
   labels?: string;
+  /** A field selector: "involvedObject.uid=1234" */
   fields?: string;
   /** Most objects to answer, for who only wants to know whether there are any. */
   limit?: number;

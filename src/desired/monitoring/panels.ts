@@ -10,6 +10,7 @@ export interface PanelScope {
   certificates: string[];
 }
 
+/** What a panel asks Prometheus, in PromQL. */
 export interface Query {
   expr: string;
   /** The name of a line, a template of Grafana; in a table the heading of the value's column: '' for none. */
@@ -18,11 +19,13 @@ export interface Query {
   unit?: string;
 }
 
+/** One number, a name out of a label, lines over time, states over time, or a table. */
 export type PanelKind = 'number' | 'name' | 'graph' | 'states' | 'table';
 
 /** A colour and the value that it begins at. */
 export type Step = [colour: 'green' | 'orange' | 'red', from: number];
 
+/** One panel of the dashboard, whatever the cluster; its queries are those of one. */
 export interface Panel {
   title: string;
   kind: PanelKind;
@@ -39,6 +42,7 @@ export interface Panel {
   queries: (scope: PanelScope) => Query[];
 }
 
+/** Panels under one heading. */
 export interface Row {
   title: string;
   /** Of each of its panels, in rows of Grafana's grid. */
