@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Inputs } from '../src/inputs/table.ts';
+import { isJsonObject } from '../src/json.ts';
 import { Problem } from '../src/problem.ts';
 import { emptyReport, type Outputs } from '../src/report/run-report.ts';
 import { type RunPorts, run } from '../src/run.ts';
@@ -205,6 +206,29 @@ describe('the second run', () => {
       { action: 'create', object: 'Vault pki/internal/roles/nats-admin-nats-a', fields: [] },
       { action: 'create', object: 'NetworkPolicy demo/nats-a', fields: [] },
     ]);
+  });
+
+  test('brings back servers that somebody scaled to none', async () => {
+    const { runOnce, kube } = world();
+    await runOnce();
+    const live = kube.stored('StatefulSet', 'nats-a');
+    kube.put({ ...live, spec: { ...(isJsonObject(live.spec) ? live.spec : {}), replicas: 0 } });
+    expect((await runOnce()).ended).toBeNull();
+    expect(kube.stored('StatefulSet', 'nats-a').spec).toMatchObject({ replicas: 3 });
+  });
+
+  test("says of another's StatefulSet that it is not its own, whatever its number of servers", async () => {
+    const { runOnce, kube } = world();
+    kube.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'demo' } });
+    kube.put({
+      apiVersion: 'apps/v1',
+      kind: 'StatefulSet',
+      metadata: { name: 'nats-a', namespace: 'demo' },
+      spec: { replicas: 1 },
+    });
+    const { ended, writes } = await runOnce();
+    expect(ended).toMatchObject({ details: { findings: ['StatefulSet demo/nats-a was not made by this action'] } });
+    expect(writes).toEqual([]);
   });
 
   test('removes what an earlier one made and these inputs do not want, and forgets its kind last', async () => {

@@ -221,6 +221,8 @@ describe('what a run tells about windows', () => {
     ['0 * * * *', 3599, false],
     ['0 * * * *', 3600, true],
     ['@every 1h', 3600, true],
+    ['0 4,5 * * *', 7200, false],
+    ['0 4,5 * * *', 82_800, true],
     ['0 4 * * 1', 604_800, true],
     ['0 4 * * 1', 604_799, false],
   ])('%s for %i seconds: whether such windows never close', (text, voluntary_disruption_window_seconds, never) => {
@@ -231,7 +233,7 @@ describe('what a run tells about windows', () => {
 
   test('that no window opens where all disruptions are off', () => {
     expect(told({ ...WINDOWS, voluntary_disruptions_enabled: false })).toEqual([
-      'warning voluntary_disruption_window_enabled: no window opens, as voluntary_disruptions_enabled is false.',
+      'warning voluntary_disruption_window_enabled: no window opens, as voluntary_disruptions_enabled is false: set that to true.',
     ]);
   });
 });

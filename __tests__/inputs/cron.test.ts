@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { nextTimes, readCron, type Schedule, shortestGap } from '../../src/inputs/cron.ts';
+import { longestGap, nextTimes, readCron, type Schedule } from '../../src/inputs/cron.ts';
 import { parseInputs } from '../../src/inputs/parse.ts';
 import { environmentWith, findingsOf } from './environment-with.ts';
 
@@ -49,20 +49,20 @@ describe('the times of a schedule, as Kubernetes reads it', () => {
   });
 });
 
-describe('the shortest time from one to the next', () => {
+describe('the longest time from one to the next', () => {
   const HOUR = 3600;
   test.each<[string, number]>([
     ['* * * * *', 60],
     ['0 4 * * *', 24 * HOUR],
-    ['0 4,6,23 * * *', 2 * HOUR],
-    ['30 1,23 * * *', 2 * HOUR],
+    ['0 4,6,23 * * *', 17 * HOUR],
+    ['30 1,23 * * *', 22 * HOUR],
     ['0 4 * * sun', 7 * 24 * HOUR],
-    ['0 4 * * sun,tue', 2 * 24 * HOUR],
-    ['0 4 1,31 * *', 24 * HOUR],
+    ['0 4 * * sun,tue', 5 * 24 * HOUR],
+    ['0 4 1,31 * *', 30 * 24 * HOUR],
     ['@every 1h30m', 1.5 * HOUR],
     ['@every 1.1m', 66],
   ])('%s', (text, seconds) => {
-    expect(shortestGap(scheduleOf(text))).toBe(seconds);
+    expect(longestGap(scheduleOf(text))).toBe(seconds);
   });
 });
 
@@ -74,7 +74,7 @@ describe('what is refused, and why', () => {
     ['0 24 * * *', 'hour "24" is not from 0 to 23'],
     ['0 4 0 * *', 'day of month "0" is not from 1 to 31'],
     ['0 4 * 13 *', 'month "13" is not from 1 (jan) to 12 (dec)'],
-    ['0 4 * * 7', 'day of week "7" is not from 0 (sun) to 6 (sat)'],
+    ['0 4 * * 7', 'day of week "7" is not from 0 (sun) to 6 (sat): write 0 for Sunday'],
     ['0 4 * * sunday', 'day of week "sunday" is not'],
     ['0 4 * * L', 'day of week "L" is not'],
     ['0 4 * * 5#2', 'day of week "5#2" is not'],

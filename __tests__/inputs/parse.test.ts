@@ -105,6 +105,13 @@ describe('what each input refuses, and what it says', () => {
     ['ping_interval_seconds', '31', 'from 10 to 30'],
     ['max_outstanding_catchup_mb', '127', 'from 128'],
     ['minimum_memory_mb', '49', 'from 50'],
+    [
+      'pull_through_registry',
+      'https://cache.example.com/',
+      'path, such as 123456789012.dkr.ecr.us-east-2.amazonaws.com: write cache.example.com',
+    ],
+    ['pull_through_registry', 'user:secret@cache.example.com', 'pull_through_registry "***@cache.example.com" must be'],
+    ['nats_image', `nats:2@${DIGEST}0`, `nats_image "nats:2@${DIGEST}0" must be`.slice(0, 40)],
     ['max_payload_mb', '65', 'from 1 to 64'],
     ['max_payload_mb', '0', 'from 1 to 64'],
     ['write_deadline_seconds', '0', 'from 1'],

@@ -94,11 +94,11 @@ test('all that is missing is told as rules, one a resource', async () => {
   expect(problem.message).toBe(
     [
       "Checking the kubeconfig identity's permissions: 5 are missing; nothing was written.",
-      '  - apiGroups: ["apps"], resources: [statefulsets] (namespace demo), verbs: [create, patch]',
-      '  - apiGroups: [""], resources: [pods/proxy] (namespace demo), verbs: [get]',
-      '  - apiGroups: ["storage.k8s.io"], resources: [storageclasses], verbs: [list]',
-      '  - apiGroups: [""], resources: [services/proxy] (namespace vault), verbs: [get]',
-      'Add each rule to a Role in the namespace it names (to a ClusterRole where it names none), bound to that identity.',
+      '  - { apiGroups: ["apps"], resources: [statefulsets], verbs: [create, patch] } # namespace demo',
+      '  - { apiGroups: [""], resources: [pods/proxy], verbs: [get] } # namespace demo',
+      '  - { apiGroups: ["storage.k8s.io"], resources: [storageclasses], verbs: [list] }',
+      '  - { apiGroups: [""], resources: [services/proxy], resourceNames: ["http:vault:8200"], verbs: [get] } # namespace vault',
+      'Add each rule to a Role in the namespace it names (to a ClusterRole where it names none), bound to the identity of the kubeconfig: see docs/permissions.md.',
     ].join('\n'),
   );
   expect(problem.details.kind).toBe('permission');

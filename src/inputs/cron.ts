@@ -147,8 +147,9 @@ function parseValue(text: string, spec: FieldSpec): number {
   const value = numberOf(text, spec);
   if (value >= min && value <= max) return value;
   const [first, last] = [names.at(0), names.at(-1)];
+  const sunday = spec === FIELDS.weekday && value === 7 ? ': write 0 for Sunday' : '';
   const bounds = first && last ? `from ${min} (${first}) to ${max} (${last})` : `from ${min} to ${max}`;
-  throw new Flaw(`${name} ${quoted(text)} is not ${bounds}`);
+  throw new Flaw(`${name} ${quoted(text)} is not ${bounds}${sunday}`);
 }
 
 /** NaN for what is neither a name nor a number. */
@@ -237,15 +238,15 @@ export function nextTimes(calendar: Calendar, after: Date, count: number): Date[
   return found;
 }
 
-/** The shortest time between two times of the schedule, in seconds. */
-export function shortestGap(schedule: Schedule): number {
+/** The longest time between two times of the schedule, in seconds. */
+export function longestGap(schedule: Schedule): number {
   if (schedule.kind === 'interval') return schedule.seconds;
   const times = timesOfDay(schedule);
-  const overNight = smallestStep([...days(schedule, SOME_YEAR)]) - ((times.at(-1) ?? 0) - (times.at(0) ?? 0));
-  return Math.min(overNight, smallestStep(times)) / 1000;
+  const overNight = largestStep([...days(schedule, SOME_YEAR)]) - ((times.at(-1) ?? 0) - (times.at(0) ?? 0));
+  return Math.max(overNight, largestStep(times)) / 1000;
 }
 
-/** Between two neighbours of a list in ascending order. */
-function smallestStep(sorted: number[]): number {
-  return sorted.slice(1).reduce((least, value, index) => Math.min(least, value - (sorted[index] ?? value)), Infinity);
+/** Between two neighbours of a list in ascending order; 0 for fewer than two. */
+function largestStep(sorted: number[]): number {
+  return sorted.slice(1).reduce((most, value, index) => Math.max(most, value - (sorted[index] ?? value)), 0);
 }

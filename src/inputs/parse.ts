@@ -58,7 +58,10 @@ const LONGEST_QUOTE = 80;
 
 /** A value in one short line: a long one's beginning, and no password of a URL. */
 function quoted(text: string): string {
-  const [first = '', ...rest] = text.replace(/\/\/.*@/, '//***@').split(/\r?\n/);
+  const [first = '', ...rest] = text
+    .replace(/\/\/.*@/, '//***@')
+    .replace(/^[^/@]*:[^/@]*@(?!sha\d)/, '***@')
+    .split(/\r?\n/);
   const cut = rest.length > 0 || first.length > LONGEST_QUOTE;
   return JSON.stringify(first.slice(0, LONGEST_QUOTE)) + (cut ? '...' : '');
 }

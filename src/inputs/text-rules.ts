@@ -92,12 +92,22 @@ export const image: TextRule = {
   },
 };
 
+const REGISTRY_RULE = 'a registry with an optional path, such as 123456789012.dkr.ecr.us-east-2.amazonaws.com';
+
 /** A registry's host, its port and a path below it. */
-export const registry = rule(
-  'registry',
-  'a registry with an optional path, such as 123456789012.dkr.ecr.us-east-2.amazonaws.com',
-  (text) => new RegExp(`^[A-Za-z0-9][A-Za-z0-9.-]*(?::\\d+)?(?:/${IMAGE_PART})*$`).test(text) && /[.:]/.test(text),
-);
+export const registry: TextRule = {
+  says: REGISTRY_RULE,
+  values: 'registry',
+  read: (text) => {
+    const bare = text.replace(/^https?:\/\//, '').replace(/\/+$/, '');
+    if (!isRegistry(bare)) return { refusal: `must be ${REGISTRY_RULE}` };
+    return bare === text ? { value: text } : { refusal: `must be ${REGISTRY_RULE}: write ${bare}` };
+  },
+};
+
+function isRegistry(text: string): boolean {
+  return new RegExp(`^[A-Za-z0-9][A-Za-z0-9.-]*(?::\\d{1,5})?(?:/${IMAGE_PART})*$`).test(text) && /[.:]/.test(text);
+}
 
 export const oneLine = rule('text', 'a single line', (text) => !/\p{Cc}/u.test(text));
 

@@ -33,6 +33,8 @@ interface Feature {
   wanted: string;
   /** Absent: nothing can take its place. */
   instead?: string;
+  /** Why it is missing, where that says more than that it is; by the name of the StorageClass. */
+  reason?: (storageClass: string) => string;
   next: string;
 }
 
@@ -91,6 +93,7 @@ const FEATURES: readonly Feature[] = [
       storageClass?.metadata.annotations?.[RESIZE_ANNOTATION] === 'true' && storageClass.allowVolumeExpansion === true,
     wanted: 'a StorageClass whose volumes the pvc-autoresizer grows',
     instead: 'data volumes that keep their size',
+    reason: (storageClass) => `StorageClass ${storageClass} is not such a one`,
     next: `Install the pvc-autoresizer and have the StorageClass allow it (allowVolumeExpansion: true, annotation ${RESIZE_ANNOTATION}: "true"), or leave the inputs persistence_storage_limit_gb and persistence_storage_increase_* at their defaults.`,
   },
   {
@@ -115,7 +118,7 @@ const FEATURES: readonly Feature[] = [
     isThere: ({ priorityClass }) => priorityClass !== null,
     wanted: `PriorityClass ${PRIORITY_CLASS}`,
     instead: "the cluster's default priority",
-    next: `Create it (kubectl create priorityclass ${PRIORITY_CLASS} --value=100000), or set the input adapt: true.`,
+    next: `Create it (kubectl create priorityclass ${PRIORITY_CLASS} --value=100000).`,
   },
 ];
 
@@ -135,7 +138,8 @@ export function adapt(inputs: Inputs, target: Target, volumesClass: string | nul
       (feature): Lack => ({
         ...feature,
         instead: isReplaceable(inputs, feature) ? (feature.instead ?? null) : null,
-        reason: `The cluster does not have it${inputs.adapt ? '' : ', and adapt is false'}.`,
+        reason: `${feature.reason?.(storage.name) ?? 'The cluster does not have it'}${inputs.adapt ? '' : ', and adapt is false'}.`,
+        next: `${feature.next}${inputs.adapt ? '' : ' Or set the input adapt: true.'}`,
       }),
     ),
   ];

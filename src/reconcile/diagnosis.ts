@@ -9,7 +9,7 @@ const LOG_LINES = 8;
 const HOPELESS_RESTARTS = 3;
 
 const CHECK_IMAGE =
-  'Check the image name and tag (inputs nats_version, nats_image, reloader_image, exporter_image) and the registry.';
+  'Check the image name and tag (inputs nats_version, nats_image, reloader_image, exporter_image, pull_through_registry) and the registry.';
 
 /** Why a container does not run, by the kubelet's reason, and what to do about it. */
 const HOPELESS_WAITING: { [reason: string]: string } = {
@@ -44,7 +44,7 @@ function identityOf({ metadata }: KubeObject): { pod: string; uid: string } {
 /** The scheduler does not say which taints: the inputs that tolerate some are named all. */
 const UNSCHEDULABLE =
   'Add nodes that fit (kubectl describe nodes tells their taints and labels), or relax the inputs host_anti_affinity, zone_spread, ' +
-  'instance_type_anti_affinity_required, or spot_, arm_, burstable_ and controller_nodes_enabled.';
+  'instance_type_anti_affinity_required, or spot_, arm_, burstable_ and controller_nodes_enabled. Where memory is short, lower minimum_memory_mb.';
 
 function schedulingTroubles(pod: KubeObject): Trouble[] {
   return digObjects(pod.status, 'conditions')

@@ -17,6 +17,7 @@ import { Problem } from '../problem.ts';
 import type { Adaptation } from '../report/run-report.ts';
 import { adapt } from './adaptation.ts';
 import { recordedNamespaces } from './inventory.ts';
+import { isOwn } from './ownership.ts';
 import { findImageCaches, type Target } from './preflight.ts';
 
 /** What was read, and what takes the place of what is missing. */
@@ -46,7 +47,7 @@ export async function gatherFacts(
     kube.get('PodDisruptionBudget', namespace, name),
     wasCached && target.imageCaches.length === 0 ? findImageCaches(kube) : target.imageCaches,
   ]);
-  if (statefulSet !== null) checkReplicas(inputs, statefulSet);
+  if (statefulSet !== null && isOwn(statefulSet, namespace, name)) checkReplicas(inputs, statefulSet);
   if (issuer !== null) checkMount(inputs, issuer);
   const immutable = statefulSet === null ? null : immutableFields(statefulSet);
   const volumesClass = immutable === null ? null : digText(dataTemplate(immutable), 'spec', 'storageClassName');
@@ -76,7 +77,8 @@ export async function gatherFacts(
  */
 function checkReplicas({ replicas, namespace }: Inputs, { spec, metadata }: KubeObject): void {
   const live = Number(dig(spec, 'replicas'));
-  if (replicas === live || (replicas > live && live > 1)) return;
+  // Scaled to nothing by hand: the servers come back with their volumes.
+  if (replicas === live || live === 0 || (replicas > live && live > 1)) return;
   throw new Problem({
     kind: 'target',
     tried: `Changing the replicas of StatefulSet ${namespace}/${metadata.name} from ${live} to ${replicas}`,

@@ -18,11 +18,17 @@ export interface Intent {
   inventory: KubeObject | null;
 }
 
+const REMOVING = 'Checking the permissions to remove what an earlier run made for a feature that is off now';
+
 /** Works out what should be. Throws where an input cannot be had on this target. */
 export async function intend(context: RunContext, target: Target): Promise<Intent> {
   const { kube, inputs, namespace, name } = context;
   const inventory = target.namespaceExists ? await kube.get('ConfigMap', namespace, inventoryName(name)) : null;
-  await checkPermissions(kube, removalAccess(inputs, recordedKinds(inventory), recordedNamespaces(inventory)));
+  await checkPermissions(
+    kube,
+    removalAccess(inputs, recordedKinds(inventory), recordedNamespaces(inventory)),
+    REMOVING,
+  );
   const { facts, adaptations } = await gatherFacts(kube, inputs, target, name, inventory);
   return { adaptations, desired: desiredState(inputs, facts), inventory };
 }

@@ -101,26 +101,45 @@ function accessTo(kind: Kind, verb: string, subresource?: string): Access {
 }
 
 /** Rejects with all missing permissions at once, as rules of a Role, before anything is written. */
-export async function checkPermissions(kube: KubeClient, accesses: Access[]): Promise<void> {
+export async function checkPermissions(
+  kube: KubeClient,
+  accesses: Access[],
+  tried = "Checking the kubeconfig identity's permissions",
+): Promise<void> {
   const allowed = await Promise.all(accesses.map((access) => kube.isAllowed(access)));
   const missing = accesses.filter((_, index) => allowed[index] === false);
   if (missing.length === 0) return;
   throw new Problem({
     kind: 'permission',
-    tried: "Checking the kubeconfig identity's permissions",
+    tried,
     reason: `${missing.length} ${missing.length === 1 ? 'is' : 'are'} missing; nothing was written.`,
     findings: rulesFor(missing),
-    next: 'Add each rule to a Role in the namespace it names (to a ClusterRole where it names none), bound to that identity.',
+    next: [GRANT, ...(missing.some(isOptional) ? [SPARE] : [])].join(' '),
   });
 }
 
-/** One line a resource: "apiGroups: [apps], resources: [statefulsets], verbs: [create, patch]". */
+const GRANT =
+  'Add each rule to a Role in the namespace it names (to a ClusterRole where it names none), bound to the identity of the kubeconfig: see docs/permissions.md.';
+
+const SPARE =
+  'What a feature alone needs is spared by switching it off: vpa_enabled, monitoring_enabled, voluntary_disruption_window_enabled, node_image_cached_enabled.';
+
+/** Whether a feature needs it that an input can switch off. */
+function isOptional({ group, resource, namespace }: Access): boolean {
+  const kinds = OPTIONAL.flatMap((optional) => optional.kinds);
+  const isKind = kinds.some((kind) => RESOURCES[kind].plural === resource && groupOf(RESOURCES[kind]) === group);
+  return isKind || namespace === IMAGE_CACHE_NAMESPACE;
+}
+
+/** One line a resource, in YAML: { apiGroups: ["apps"], resources: [statefulsets], verbs: [create, patch] } # namespace demo */
 function rulesFor(accesses: Access[]): string[] {
-  const verbs = new Map<string, string[]>();
-  for (const { group, resource, namespace, verb } of accesses) {
-    const scope = namespace === undefined ? '' : ` (namespace ${namespace})`;
-    const rule = `apiGroups: ["${group}"], resources: [${resource}]${scope}`;
-    verbs.set(rule, [...(verbs.get(rule) ?? []), verb]);
+  const rules = new Map<string, { rule: string; scope: string; verbs: string[] }>();
+  for (const { group, resource, namespace, name, verb } of accesses) {
+    const names = name === undefined ? '' : `, resourceNames: ["${name}"]`;
+    const rule = `apiGroups: ["${group}"], resources: [${resource}]${names}`;
+    const scope = namespace === undefined ? '' : ` # namespace ${namespace}`;
+    const { verbs } = rules.get(rule + scope) ?? { verbs: [] };
+    rules.set(rule + scope, { rule, scope, verbs: [...verbs, verb] });
   }
-  return [...verbs].map(([rule, list]) => `${rule}, verbs: [${list.join(', ')}]`);
+  return [...rules.values()].map(({ rule, scope, verbs }) => `{ ${rule}, verbs: [${verbs.join(', ')}] }${scope}`);
 }

@@ -1,6 +1,6 @@
-import { ID_LABEL, inventoryId, MEMBER_LABEL } from '../desired/apply-set.ts';
+import { inventoryId, MEMBER_LABEL } from '../desired/apply-set.ts';
 import type { DesiredState, Share } from '../desired/state.ts';
-import { isJsonObject, type Json, type JsonObject } from '../json.ts';
+import { isJsonObject, type JsonObject } from '../json.ts';
 import { type ApplyOptions, describe, type KubeClient } from '../kube/client.ts';
 import { ApplyConflict } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -12,6 +12,7 @@ import type { VaultChange } from '../vault/objects.ts';
 import { planVault } from '../vault/plan.ts';
 import { differences, type FieldDifference } from './difference.ts';
 import { groupKindsOf, isCurrent, recordedKinds, recordedNamespaces, type Scope } from './inventory.ts';
+import { appliedBy, isOwn } from './ownership.ts';
 
 /** One object that differs from what it should be. */
 export interface ObjectChange {
@@ -61,7 +62,7 @@ export async function makePlan(
   const after = { groupKinds: groupKindsOf(members), namespaces: otherNamespaces(shares, namespace) };
   const [vault, objects, prune] = await Promise.all([
     planVault(sources.vault, desired.vault),
-    namespaceExists ? planObjects(kube, desired) : members.map((object) => creation(object, {})),
+    namespaceExists ? planObjects(sources, desired) : members.map((object) => creation(object, {})),
     namespaceExists ? leftovers(kube, namespace, name, recordedKinds(inventory), members) : [],
   ]);
   const during = {
@@ -88,16 +89,16 @@ function creation(object: KubeObject, options: ApplyOptions): ObjectChange {
   return { action: 'create', object, fields: [], options };
 }
 
-async function planObjects(kube: KubeClient, { objects, shares }: DesiredState): Promise<ObjectChange[]> {
+async function planObjects(sources: PlanSources, { objects, shares }: DesiredState): Promise<ObjectChange[]> {
   const [own, shared] = await Promise.all([
-    Promise.all(objects.map((object) => planObject(kube, object, {}))),
-    Promise.all(shares.map(({ object, manager, takesFrom }) => planObject(kube, object, { manager, takesFrom }))),
+    Promise.all(objects.map((object) => planObject(sources, object, {}))),
+    Promise.all(shares.map(({ object, manager, takesFrom }) => planObject(sources, object, { manager, takesFrom }))),
   ]);
   const foreign = own.filter((result) => result instanceof ForeignObject);
   if (foreign.length > 0) throw foreignProblem(foreign);
   throwConflicts(
     own,
-    'Let the other manager give these fields up (remove them from what it applies), or delete the object if it is not in use.',
+    'Let the other manager give these fields up: remove them from what it applies, or where somebody edited by hand put back what was there. Or delete the object if it is not in use.',
   );
   throwConflicts(
     shared,
@@ -126,17 +127,6 @@ class ForeignObject {
   }
 }
 
-/**
- * Whether an earlier run made it: it carries the label of this cluster's inventory; where somebody took the label away,
- * the fields that this action applied still tell. The inventory of another cluster is that one's.
- */
-function isOwn(live: KubeObject, wanted: KubeObject): boolean {
-  const labels = live.metadata.labels ?? {};
-  const member = labels[MEMBER_LABEL];
-  if (member !== undefined) return member === wanted.metadata.labels?.[MEMBER_LABEL];
-  return labels[ID_LABEL] === undefined && appliedBy(live, MANAGER) !== undefined;
-}
-
 function foreignProblem(foreign: ForeignObject[]): Problem {
   return new Problem({
     kind: 'conflict',
@@ -150,7 +140,8 @@ function foreignProblem(foreign: ForeignObject[]): Problem {
   });
 }
 
-async function planObject(kube: KubeClient, object: KubeObject, options: ApplyOptions): Promise<Comparison> {
+async function planObject(sources: PlanSources, object: KubeObject, options: ApplyOptions): Promise<Comparison> {
+  const { kube } = sources;
   const { namespace, name } = object.metadata;
   const [live, applied] = await Promise.all([
     kube.get(kindOf(object), namespace, name),
@@ -160,7 +151,8 @@ async function planObject(kube: KubeClient, object: KubeObject, options: ApplyOp
     }),
   ]);
   // A share is in an object of others by its nature.
-  if (live !== null && options.manager === undefined && !isOwn(live, object)) return new ForeignObject(live);
+  if (live !== null && options.manager === undefined && !isOwn(live, sources.namespace, sources.name))
+    return new ForeignObject(live);
   if (applied instanceof ApplyConflict) return applied;
   if (live === null) return creation(object, options);
   const manager = options.manager ?? MANAGER;
@@ -178,12 +170,6 @@ function managedPart(object: KubeObject, manager: string): JsonObject {
   const { status: _status, metadata, ...rest } = object;
   const { resourceVersion: _version, generation: _generation, managedFields: _fields, ...kept } = metadata;
   return { ...rest, metadata: { ...kept, managedFields: appliedBy(object, manager) } };
-}
-
-/** The fields that a manager has applied; undefined where it has none. */
-function appliedBy({ metadata: { managedFields } }: KubeObject, manager: string): Json | undefined {
-  const managers = Array.isArray(managedFields) ? managedFields.filter(isJsonObject) : [];
-  return managers.find((entry) => entry.manager === manager && entry.operation === 'Apply')?.fieldsV1;
 }
 
 /** Members of the inventory that are not wanted any more. PersistentVolumeClaims are never among them: they are no members. */

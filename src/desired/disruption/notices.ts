@@ -1,4 +1,4 @@
-import { nextTimes, readCron, type Schedule, shortestGap } from '../../inputs/cron.ts';
+import { longestGap, nextTimes, readCron, type Schedule } from '../../inputs/cron.ts';
 import type { Inputs } from '../../inputs/table.ts';
 import { hasWindows } from '../disruption.ts';
 import type { Notice } from '../state.ts';
@@ -12,14 +12,17 @@ export function windowNotices(inputs: Inputs, now: Date): Notice[] {
   if (!inputs.voluntary_disruption_window_enabled) return [];
   if (!hasWindows(inputs)) {
     return [
-      warning('voluntary_disruption_window_enabled', 'no window opens, as voluntary_disruptions_enabled is false.'),
+      warning(
+        'voluntary_disruption_window_enabled',
+        'no window opens, as voluntary_disruptions_enabled is false: set that to true.',
+      ),
     ];
   }
   const text = inputs.voluntary_disruption_window_cron_schedule;
   const reading = readCron(text);
   if ('flaw' in reading) return [];
   const seconds = inputs.voluntary_disruption_window_seconds;
-  const gap = shortestGap(reading.schedule);
+  const gap = longestGap(reading.schedule);
   return [
     {
       severity: 'notice',
@@ -31,7 +34,7 @@ export function windowNotices(inputs: Inputs, now: Date): Notice[] {
       : [
           warning(
             'voluntary_disruption_window_seconds',
-            `${seconds} seconds are no less than the ${gap} from one opening of ${text} to the next: such windows do not close.`,
+            `the windows never close: each lasts ${seconds} seconds, and the next opens after ${gap} at most. Make this shorter than that, or voluntary_disruption_window_cron_schedule "${text}" rarer.`,
           ),
         ]),
   ];
