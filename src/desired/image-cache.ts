@@ -5,6 +5,7 @@ import { inventoryId } from './apply-set.ts';
 import { hasWindows } from './disruption.ts';
 import type { Images } from './images.ts';
 import type { Names } from './names.ts';
+import { nodeClasses } from './scheduling.ts';
 import type { LiveObject, Share, TargetFacts } from './state.ts';
 
 /** Where a Panfactum cluster lists the images that its nodes hold in advance. */
@@ -27,10 +28,9 @@ export function imageCacheShares(inputs: Inputs, names: Names, facts: TargetFact
   return facts.imageCaches.map((cache) => cacheShare(cache, names, isWantedIn(cache, inputs) ? entries : {}));
 }
 
-/** Servers may run on any node of amd64; controller nodes are arm64. */
+/** Servers may run on any node of amd64. */
 function isWantedIn({ name }: LiveObject, inputs: Inputs): boolean {
-  const armAllowed = inputs.arm_nodes_enabled || inputs.controller_nodes_enabled;
-  return inputs.node_image_cached_enabled && (name !== ARM64_CACHE || armAllowed);
+  return inputs.node_image_cached_enabled && (name !== ARM64_CACHE || nodeClasses(inputs).arm64);
 }
 
 function imagesInUse(inputs: Inputs, images: Images): string[] {

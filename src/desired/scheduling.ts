@@ -35,8 +35,8 @@ export function panfactumPodLabels(inputs: Inputs, cluster: string): Labels {
 
 type NodeClass = 'burstable' | 'spot' | 'arm64' | 'controller';
 
-/** Controller nodes are arm64 and burstable; burstable and controller nodes may be spot nodes. */
-function nodeClasses(inputs: Inputs): { [Class in NodeClass]: boolean } {
+/** Which classes of nodes the servers may run on. Controller nodes are arm64 and burstable; burstable and controller nodes may be spot nodes. */
+export function nodeClasses(inputs: Inputs): { [Class in NodeClass]: boolean } {
   const controller = inputs.controller_nodes_enabled;
   const burstable = inputs.burstable_nodes_enabled || controller;
   return {

@@ -24,7 +24,7 @@ export interface Target {
   apis: ReadonlySet<string>;
   /** Whether any node is in a zone: those of clouds are, those of kind and the like are not. */
   hasZones: boolean;
-  /** Whether VerticalPodAutoscalers know all that is set in one. */
+  /** Whether VerticalPodAutoscalers know all that is set in one; not looked at where none is wanted. */
   hasAutoscaler: boolean;
   storageClasses: KubeObject[];
   priorityClass: KubeObject | null;
@@ -53,7 +53,7 @@ export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAcces
       kube.get('Namespace', undefined, 'kube-system'),
       kube.get('Namespace', undefined, namespace),
       areInZones(kube),
-      apis.has(AUTOSCALING) ? canBeAskedForMore(kube) : false,
+      inputs.vpa_enabled && apis.has(AUTOSCALING) ? canBeAskedForMore(kube) : false,
       kube.list('StorageClass', undefined),
       kube.get('PriorityClass', undefined, PRIORITY_CLASS),
       hasImageCache ? findImageCaches(kube) : [],
