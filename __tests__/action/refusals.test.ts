@@ -121,42 +121,12 @@ const REFUSALS: Refusal[] = [
   },
   {
     name: 'a field that another manager holds',
-    spoil: (w) =>
-      w.kube(
-        'PATCH',
-        '/api/v1/namespaces/demo/services/nats?fieldManager=somebody-else',
-        {
-          apiVersion: 'v1',
-          kind: 'Service',
-          metadata: { name: 'nats', namespace: 'demo', labels: { [MEMBER_LABEL]: inventoryId('demo', 'nats') } },
-          spec: {
-            type: 'NodePort',
-            selector: { app: 'other' },
-            ports: [{ name: 'client', port: 4222, protocol: 'TCP', targetPort: 1 }],
-          },
-        },
-        'application/apply-patch+yaml',
-      ),
+    spoil: (w) => serviceOfSomebody(w, { [MEMBER_LABEL]: inventoryId('demo', 'nats') }),
     says: [/"somebody-else" holds \.spec\.type of Service demo\/nats/, /nothing was written/],
   },
   {
     name: 'an object of a name it needs that it did not make',
-    spoil: (w) =>
-      w.kube(
-        'PATCH',
-        '/api/v1/namespaces/demo/services/nats?fieldManager=somebody-else',
-        {
-          apiVersion: 'v1',
-          kind: 'Service',
-          metadata: { name: 'nats', namespace: 'demo' },
-          spec: {
-            type: 'NodePort',
-            selector: { app: 'other' },
-            ports: [{ name: 'client', port: 4222, protocol: 'TCP', targetPort: 1 }],
-          },
-        },
-        'application/apply-patch+yaml',
-      ),
+    spoil: (w) => serviceOfSomebody(w, {}),
     says: [/Service demo\/nats was not made by this action/, /nothing was written/, /input name/],
   },
   {
@@ -217,4 +187,23 @@ users: [{ name: me, user: { token: "a-token-that-is-masked" } }]
 contexts: [{ name: far, context: { cluster: far, user: me } }]
 current-context: far
 `;
+}
+
+/** Another Service under the name that the cluster's has. */
+function serviceOfSomebody(world: World, labels: { [key: string]: string }): Promise<unknown> {
+  return world.kube(
+    'PATCH',
+    '/api/v1/namespaces/demo/services/nats?fieldManager=somebody-else',
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'nats', namespace: 'demo', labels },
+      spec: {
+        type: 'NodePort',
+        selector: { app: 'other' },
+        ports: [{ name: 'client', port: 4222, protocol: 'TCP', targetPort: 1 }],
+      },
+    },
+    'application/apply-patch+yaml',
+  );
 }
