@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { runMain, startMain, type Values } from '../simulator/runner.ts';
 import { digText } from '../src/json.ts';
@@ -8,6 +8,7 @@ import { asRoot } from './deployer.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
 import { connectAs } from './nats.ts';
 import { logOf, type Pod, podsOf, reportOf } from './observe.ts';
+import { startPublisher, storedIds } from './publisher.ts';
 
 const namespace = 'e2e-change';
 const stream = 'EVENTS';
@@ -56,7 +57,7 @@ it('takes a changed log_level to the running servers by a reload', async () => {
 
 it('rolls one pod at a time for a setting that needs a restart, and loses no acknowledged message', async () => {
   const before = await podsOf(outputs);
-  const publisher = startPublisher();
+  const publisher = startPublisher(admin);
   inputs = { ...inputs, fsync_interval_seconds: '30' };
   const step = startMain(inputs);
   const samples = await sampleUntil(step.ended);
@@ -71,7 +72,7 @@ it('rolls one pod at a time for a setting that needs a restart, and loses no ack
   expect(after.filter(({ uid }) => uids(before).has(uid))).toEqual([]);
   expect(orderOfReplacement(samples, before)).toHaveLength(3);
 
-  const stored = await storedIds();
+  const stored = await storedIds(admin, stream);
   const lost = [...acknowledged].filter((id) => !stored.has(id));
   console.log(
     `rolling restart: ${ending.seconds.toFixed(1)} s, ${acknowledged.size} messages acknowledged, ` +
@@ -111,42 +112,6 @@ async function kubeletSyncSeconds(node: string): Promise<number> {
   return Number(minutes) * 60 + Number(seconds);
 }
 
-/** Publishes one message after another until stopped; a failed one is sent again under its id. */
-function startPublisher(): { stop(): Promise<Set<string>>; longestGap(): number } {
-  const client = jetstream(admin);
-  const acknowledged = new Set<string>();
-  let stopped = false;
-  let last = performance.now();
-  let longest = 0;
-  const publishing = (async () => {
-    for (let number = 1; !stopped; number++) {
-      const id = `event-${number}`;
-      while (!stopped && !(await isAcknowledged(id))) {
-        // Sent again at once: the request's own timeout paces it.
-      }
-    }
-  })();
-  async function isAcknowledged(id: string): Promise<boolean> {
-    try {
-      await client.publish('events', id, { msgID: id, timeout: 2_000 });
-    } catch {
-      return false;
-    }
-    longest = Math.max(longest, performance.now() - last);
-    last = performance.now();
-    acknowledged.add(id);
-    return true;
-  }
-  return {
-    async stop() {
-      stopped = true;
-      await publishing;
-      return acknowledged;
-    },
-    longestGap: () => Math.round(longest),
-  };
-}
-
 /** Looks at the pods again and again while the run works. */
 async function sampleUntil(ended: Promise<unknown>): Promise<Pod[][]> {
   const samples: Pod[][] = [];
@@ -164,15 +129,4 @@ function orderOfReplacement(samples: Pod[][], before: Pod[]): string[] {
   const old = new Set(before.map(({ uid }) => uid));
   const back = samples.flat().filter(({ uid, ready }) => ready && !old.has(uid));
   return [...new Set(back.map(({ name }) => name))];
-}
-
-async function storedIds(): Promise<Set<string>> {
-  const consumer = await jetstream(admin).consumers.get(stream);
-  const { state } = await streams.streams.info(stream);
-  const ids = new Set<string>();
-  for await (const message of await consumer.consume()) {
-    ids.add(message.string());
-    if (message.seq >= state.last_seq) break;
-  }
-  return ids;
 }

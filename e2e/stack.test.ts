@@ -5,6 +5,7 @@ import { auditWrites, hasAuditLog, kube, waitFor } from './cluster.ts';
 import { asRoot } from './deployer.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
 import { podsOf, reportOf } from './observe.ts';
+import { expectNoWrite, run } from './runs.ts';
 import { installCrds, removeCrds } from './stack-crds.ts';
 import { letVolumesGrow } from './storage-class.ts';
 
@@ -39,19 +40,6 @@ afterAll(async () => {
   await uninstallStack();
   kube.close();
 });
-
-async function run(values: Values): Promise<Ending> {
-  const ending = await runMain(values);
-  expect(ending).toMatchObject({ exitCode: 0, errors: [] });
-  return ending;
-}
-
-async function expectNoWrite(values: Values): Promise<void> {
-  const since = new Date();
-  const again = await run(values);
-  expect(again.outputs.changed).toBe('false');
-  if (hasAuditLog()) expect(await auditWrites(since, { userAgent: 'kube-nats-action/' })).toEqual([]);
-}
 
 async function installStack(): Promise<void> {
   await installCrds('vpa');

@@ -1,17 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { jetstream, jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
+import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { type Ending, runMain, type Values } from '../simulator/runner.ts';
+import { runMain, type Values } from '../simulator/runner.ts';
 import { dig, digObjects, digText, isJsonObject, type JsonObject } from '../src/json.ts';
-import { auditWrites, hasAuditLog, kube, waitFor } from './cluster.ts';
+import { kube, waitFor } from './cluster.ts';
 import { asRoot } from './deployer.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
 import { connectAs } from './nats.ts';
 import { podsOf, reportOf } from './observe.ts';
+import { startPublisher, storedIds } from './publisher.ts';
+import { expectNoWrite, run } from './runs.ts';
 import { letVolumesGrow } from './storage-class.ts';
 
 const GIB = 1024 ** 3;
-const ofTheAction = { userAgent: 'kube-nats-action/' };
 
 afterAll(() => kube.close());
 
@@ -34,20 +35,6 @@ const claimPath = (claim: JsonObject): string =>
 async function storageClassOf(outputs: Values): Promise<string> {
   const [claim] = await claimsOf(outputs);
   return digText(claim?.spec, 'storageClassName');
-}
-
-async function run(inputs: Values): Promise<Ending> {
-  const ending = await runMain(inputs);
-  expect(ending).toMatchObject({ exitCode: 0, errors: [] });
-  return ending;
-}
-
-/** Has the same inputs write nothing. */
-async function expectNoWrite(inputs: Values): Promise<void> {
-  const since = new Date();
-  const again = await run(inputs);
-  expect(again.outputs.changed).toBe('false');
-  if (hasAuditLog()) expect(await auditWrites(since, ofTheAction)).toEqual([]);
 }
 
 describe('the claims of the data volumes', () => {
@@ -253,13 +240,13 @@ describe.each([
     const restarted = await Promise.all(after.map(({ name }) => restartsOf(namespace, name)));
     expect(restarted).toEqual(after.map(() => 0));
 
-    const stored = await storedIds(admin);
-    const lost = acknowledged.filter((id) => !stored.has(id));
+    const stored = await storedIds(admin, 'EVENTS');
+    const lost = [...acknowledged].filter((id) => !stored.has(id));
     console.log(
       `${version}: volumes of 1Gi to 4Gi in ${ending.seconds.toFixed(1)} s, ` +
-        `${acknowledged.length} messages acknowledged meanwhile, ${lost.length} lost`,
+        `${acknowledged.size} messages acknowledged meanwhile, ${lost.length} lost`,
     );
-    expect(acknowledged.length).toBeGreaterThan(100);
+    expect(acknowledged.size).toBeGreaterThan(100);
     expect(lost).toEqual([]);
     await expectNoWrite(inputs);
   });
@@ -267,7 +254,7 @@ describe.each([
   it('outlive the StatefulSet: the next run takes them up again, with every message', async () => {
     if (admin === undefined) throw new Error('there is no connection');
     const claims = await claimsOf(outputs);
-    const stored = await storedIds(admin);
+    const stored = await storedIds(admin, 'EVENTS');
     await admin.close();
     const path = `/apis/apps/v1/namespaces/${namespace}/statefulsets/${outputs.name}`;
     await kube.delete(path);
@@ -276,7 +263,7 @@ describe.each([
     expect(log).toContain(`Created StatefulSet ${namespace}/${outputs.name}`);
     expect((await claimsOf(outputs)).map(uidOf)).toEqual(claims.map(uidOf));
     admin = await connectAs('admin', outputs);
-    const found = await storedIds(admin);
+    const found = await storedIds(admin, 'EVENTS');
     expect(found.size).toBeGreaterThan(100);
     expect(found).toEqual(stored);
     const [server] = await podsOf(outputs);
@@ -302,55 +289,4 @@ describe.each([
 async function restartsOf(namespace: string, pod: string): Promise<number> {
   const { status } = await kube.get(`/api/v1/namespaces/${namespace}/pods/${pod}`);
   return digObjects(status, 'containerStatuses').reduce((sum, { restartCount }) => sum + Number(restartCount), 0);
-}
-
-/** Publishes one message after another until stopped; one that is not acknowledged is sent again under its id. */
-function startPublisher(connection: NatsConnection): { stop(): Promise<string[]> } {
-  const client = jetstream(connection);
-  const acknowledged: string[] = [];
-  let stopped = false;
-  const isAcknowledged = (id: string): Promise<boolean> =>
-    client.publish('events', id, { msgID: id, timeout: 2_000 }).then(
-      () => true,
-      () => false,
-    );
-  const publishing = (async () => {
-    for (let id = 'event-1'; !stopped; ) {
-      if (!(await isAcknowledged(id))) continue;
-      acknowledged.push(id);
-      id = `event-${acknowledged.length + 1}`;
-    }
-  })();
-  return {
-    async stop() {
-      stopped = true;
-      await publishing;
-      return acknowledged;
-    },
-  };
-}
-
-/** What is in the stream. */
-async function storedIds(connection: NatsConnection): Promise<Set<string>> {
-  const { state } = await streamInfo(connection);
-  const consumer = await jetstream(connection).consumers.get('EVENTS');
-  const ids = new Set<string>();
-  for await (const message of await consumer.consume()) {
-    ids.add(message.string());
-    if (message.seq >= state.last_seq) break;
-  }
-  return ids;
-}
-
-/** Asked for again: a stream whose servers have all just started may still be electing its leader. */
-async function streamInfo(connection: NatsConnection): Promise<StreamInfo> {
-  const manager = await jetstreamManager(connection);
-  let info: StreamInfo | undefined;
-  const answers = async (): Promise<boolean> => {
-    info = await manager.streams.info('EVENTS').catch(() => undefined);
-    return info !== undefined;
-  };
-  await waitFor(answers, 'the stream has a leader', 60_000);
-  if (info === undefined) throw new Error('The stream has no leader');
-  return info;
 }
