@@ -30,7 +30,7 @@ export async function checkHealth(client: VaultClient): Promise<VaultHealth> {
 
 /** Throws one Problem with all that the token's policies lack for the desired objects, as policy rules to be pasted. */
 export async function checkCapabilities(client: VaultClient, desired: DesiredVault): Promise<void> {
-  const needs = neededCapabilities(desired);
+  const needs = neededCapabilities(desired).filter(({ optionalFor }) => optionalFor === undefined);
   const granted = await capabilitiesSelf(client, needs);
   if (granted === null) return;
   const missing = needs.filter((need) => !covers(granted[pathText(need.path)], need.capabilities));
@@ -48,24 +48,42 @@ export async function checkCapabilities(client: VaultClient, desired: DesiredVau
 /** Tells a secrets engine or auth method of another kind at the mount, which might take the writes without a word. */
 export async function checkMounts(client: VaultClient, desired: DesiredVault): Promise<void> {
   const mounts = new Map([
-    ...desired.pkiRoles.map((role) => [pathText(role.path.slice(0, -2)), 'pki'] as const),
+    ...pkiMounts(desired).map((mount) => [pathText(mount), 'pki'] as const),
     [pathText(desired.authRole.path.slice(0, -2)), 'kubernetes'] as const,
   ]);
   await Promise.all([...mounts].map(([mount, type]) => checkMount(client, mount, type)));
 }
 
-interface Need {
+/** A rule that a policy of this action's token has to hold. */
+export interface Need {
+  /** In segments; the last may be "*", as in a policy. */
   path: string[];
   capabilities: string[];
+  /** What a run leaves out without it; absent where no run can do without. */
+  optionalFor?: string;
 }
 
-/** Only auth roles tell creating from updating: measured on OpenBao 2.6.2, a write to the others always is an update. */
-function neededCapabilities(desired: DesiredVault): Need[] {
+/**
+ * All that a run asks of its Vault token's policies. Only auth roles tell creating from updating: measured on OpenBao
+ * 2.6.2, a write to the others always is an update.
+ */
+export function neededCapabilities(desired: DesiredVault): Need[] {
   return [
     ...desired.pkiRoles.map((role) => ({ path: role.path, capabilities: ['read', 'update'] })),
     { path: policyPath(desired.policy.name), capabilities: ['read', 'update'] },
     { path: desired.authRole.path, capabilities: ['read', 'create', 'update'] },
+    ...pkiMounts(desired).map((mount) => ({
+      path: [...mount, 'roles', '*'],
+      capabilities: ['list', 'read'],
+      optionalFor: 'the warning about roles of others that sign the names of this cluster',
+    })),
   ];
+}
+
+/** The mounts of the PKI roles, in segments. */
+function pkiMounts(desired: DesiredVault): string[][] {
+  const mounts = desired.pkiRoles.map((role) => role.path.slice(0, -2));
+  return [...new Map(mounts.map((mount) => [pathText(mount), mount])).values()];
 }
 
 /** Null for a token that may not ask (one without the default policy): the requests themselves tell then. */
