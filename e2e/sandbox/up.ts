@@ -12,7 +12,7 @@ import { createPki, writeKubeconfig } from './pki.ts';
 import { type Daemon, Daemons, run } from './process.ts';
 import { recordSysctls } from './sysctls.ts';
 import { type Node, nodes, paths, sandboxDirectory } from './topology.ts';
-import { initialiseVault, Vault } from './vault.ts';
+import { initialiseVault, Vault, vaultTlsSecret } from './vault.ts';
 import { persistentVolumesOf } from './volumes.ts';
 import { phase, waitFor } from './wait.ts';
 
@@ -89,11 +89,11 @@ async function explained(api: KubeApi, namespace: string, work: Promise<void>): 
 }
 
 async function applyManifests({ programs, certManagerCrds }: Artifacts): Promise<void> {
-  const volumes = join(paths.run, 'volumes.json');
-  const items = nodes.flatMap(persistentVolumesOf);
-  writeFileSync(volumes, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  const made = join(paths.run, 'made.json');
+  const items = [...nodes.flatMap(persistentVolumesOf), vaultTlsSecret()];
+  writeFileSync(made, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }), { mode: 0o600 });
   const kubectl = join(programs, 'kubectl');
-  const files = [certManagerCrds, join(import.meta.dirname, 'manifests'), volumes].map((file) => `--filename=${file}`);
+  const files = [certManagerCrds, join(import.meta.dirname, 'manifests'), made].map((file) => `--filename=${file}`);
   await run([kubectl, 'apply', '--server-side', `--kubeconfig=${paths.kubeconfig}`, ...files]);
 }
 

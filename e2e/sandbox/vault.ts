@@ -1,6 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { JsonObject } from '../../src/json.ts';
 import type { KubeApi, KubeRequest, Method } from './kube-api.ts';
+import { certificateFile, keyFile } from './pki.ts';
 import { apiServiceAddress, paths } from './topology.ts';
 
 const proxy = '/api/v1/namespaces/vault/services/http:vault-active:8200/proxy/v1';
@@ -27,6 +28,20 @@ export class Vault {
     const { initialized, sealed } = await this.call('GET', 'sys/seal-status');
     return initialized === true && sealed === false;
   }
+}
+
+/** The Secret with the certificate of Vault's TLS listener. */
+export function vaultTlsSecret(): JsonObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'vault-tls', namespace: 'vault' },
+    type: 'kubernetes.io/tls',
+    stringData: {
+      'tls.crt': readFileSync(certificateFile('vault'), 'utf8'),
+      'tls.key': readFileSync(keyFile('vault'), 'utf8'),
+    },
+  };
 }
 
 /** Initialises Vault with one unseal key, keeps key and root token in files, and sets up what a cluster's Vault has. */
