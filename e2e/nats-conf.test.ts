@@ -31,6 +31,7 @@ const settings: { [name: string]: Partial<Inputs> } = {
     fsync_interval_seconds: 600,
     ping_interval_seconds: 30,
     write_deadline_seconds: 3600,
+    reader_access: 'consuming',
     persistence_initial_storage_gb: 65_536,
   },
   'the smallest values': {

@@ -6,6 +6,7 @@ import { readerAccount, readerExports } from '../../src/nats/reader.ts';
 const SETTINGS: ServerSettings = {
   cluster: 'bus',
   users: { superuser: 'superuser-bus', admin: 'admin-bus', reader: 'reader-bus' },
+  readerAccess: 'strict',
   hosts: ['bus-0.peers', 'bus-1.peers', 'bus-2.peers'],
   logLevel: 'info',
   pingSeconds: 20,
@@ -41,41 +42,57 @@ describe('nats.conf', () => {
   });
 });
 
-describe('the reader', () => {
-  const SERVICES = [
-    '$JS.API.INFO',
-    '$JS.API.STREAM.NAMES',
-    '$JS.API.STREAM.LIST',
-    '$JS.API.STREAM.INFO.*',
-    '$JS.API.STREAM.MSG.GET.*',
-    '$JS.API.CONSUMER.NAMES.*',
-    '$JS.API.CONSUMER.LIST.*',
-    '$JS.API.CONSUMER.INFO.*.*',
-    '$JS.API.DIRECT.GET.>',
-  ];
-  const account = readerAccount('reader-bus', 'DEFAULT');
+const STRICT = [
+  '$JS.API.INFO',
+  '$JS.API.STREAM.NAMES',
+  '$JS.API.STREAM.LIST',
+  '$JS.API.STREAM.INFO.*',
+  '$JS.API.STREAM.MSG.GET.*',
+  '$JS.API.CONSUMER.NAMES.*',
+  '$JS.API.CONSUMER.LIST.*',
+  '$JS.API.CONSUMER.INFO.*.*',
+  '$JS.API.DIRECT.GET.>',
+];
+
+const CONSUMING = [...STRICT, '$JS.API.CONSUMER.CREATE.>', '$JS.API.CONSUMER.MSG.NEXT.*.*', '$JS.FC.>'];
+
+describe.each([
+  ['strict', STRICT, ['$JS.API.DIRECT.GET.>'], [], ['_INBOX.>']],
+  [
+    'consuming',
+    CONSUMING,
+    ['$JS.API.DIRECT.GET.>', '$JS.API.CONSUMER.MSG.NEXT.*.*'],
+    ['_READER.>'],
+    ['_INBOX.>', '_READER.>'],
+  ],
+] as const)('the reader, %s', (access, services, streamed, streams, inboxes) => {
+  const account = readerAccount('reader-bus', 'DEFAULT', access);
+  const exports = readerExports('READER', access);
 
   test('may ask for exactly this, and listen to its own answers only', () => {
     expect(account.users).toEqual([
       {
         user: 'reader-bus',
         permissions: {
-          publish: { allow: [...SERVICES, '$SYS.REQ.USER.INFO'] },
-          subscribe: { allow: ['_INBOX.>'] },
+          publish: { allow: [...services, '$SYS.REQ.USER.INFO'] },
+          subscribe: { allow: inboxes },
         },
       },
     ]);
   });
 
   test('imports exactly what the account of the data offers to it alone', () => {
-    expect(account.imports).toEqual(SERVICES.map((subject) => ({ service: { account: 'DEFAULT', subject } })));
-    expect(readerExports('READER').map((offer) => [offer.service, offer.accounts])).toEqual(
-      SERVICES.map((subject) => [subject, ['READER']]),
-    );
+    expect(account.imports).toEqual([
+      ...services.map((subject) => ({ service: { account: 'DEFAULT', subject } })),
+      ...streams.map((subject) => ({ stream: { account: 'DEFAULT', subject } })),
+    ]);
+    expect(exports.map(({ service, stream }) => service ?? stream)).toEqual([...services, ...streams]);
+    expect(exports.map(({ accounts }) => accounts)).toEqual(exports.map(() => ['READER']));
   });
 
-  test('gets a stream of answers to direct reads only', () => {
-    const streams = readerExports('READER').filter((offer) => offer.response_type === 'stream');
-    expect(streams.map((offer) => offer.service)).toEqual(['$JS.API.DIRECT.GET.>']);
+  test('gets a stream of answers, which the server forgets again, to these only', () => {
+    const many = exports.filter((offer) => offer.response_type === 'stream');
+    expect(many.map((offer) => offer.service)).toEqual(streamed);
+    expect(many.every((offer) => /^\d+s$/.test(String(offer.response_threshold)))).toBe(true);
   });
 });

@@ -27,6 +27,7 @@ export function serverConf(inputs: Inputs, names: Names, memory: MemorySizes, fi
       admin: userName(names.cluster, 'admin'),
       reader: userName(names.cluster, 'reader'),
     },
+    readerAccess: inputs.reader_access,
     hosts: podHosts(names, inputs.replicas),
     logLevel: inputs.log_level,
     pingSeconds: inputs.ping_interval_seconds,

@@ -250,6 +250,13 @@ export const INPUTS = {
     default: 16,
     sentence: 'Lifetime of the client certificates. They are renewed at half of it.',
   }),
+  reader_access: choice({
+    group: 'Credentials and Vault',
+    options: ['strict', 'consuming'],
+    default: 'strict',
+    sentence:
+      'What the reader role may do: look at streams and get messages, or make consumers besides, for trusted applications only.',
+  }),
   vault_internal_url: text({
     group: 'Credentials and Vault',
     rule: rules.serverUrl,

@@ -1,12 +1,13 @@
 import type { ConfBlock } from './conf-text.ts';
 import { LAME_DUCK, PATHS, PID_FILE, PORTS } from './layout.ts';
-import { readerAccount, readerExports } from './reader.ts';
+import { type ReaderAccess, readerAccount, readerExports } from './reader.ts';
 
 /** What the configuration of the servers is made of. */
 export interface ServerSettings {
   cluster: string;
   /** NATS users, by the DNS names in their certificates. */
   users: { superuser: string; admin: string; reader: string };
+  readerAccess: ReaderAccess;
   /** The hosts of all servers; one server alone forms no cluster. */
   hosts: string[];
   logLevel: 'info' | 'debug' | 'trace';
@@ -58,9 +59,9 @@ export function natsConf(settings: ServerSettings): ConfBlock {
       DEFAULT: {
         jetstream: 'enabled',
         users: [{ user: settings.users.admin }],
-        exports: readerExports('READER'),
+        exports: readerExports('READER', settings.readerAccess),
       },
-      READER: readerAccount(settings.users.reader, 'DEFAULT'),
+      READER: readerAccount(settings.users.reader, 'DEFAULT', settings.readerAccess),
       SYS: { users: [{ user: settings.users.superuser }] },
     },
     system_account: 'SYS',
