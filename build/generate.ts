@@ -1,11 +1,12 @@
-// Writes what is generated from the table of inputs and outputs: action.yml, and the tables in README.md between their
-// markers. With --check it only compares, and fails when a file is stale.
+// Writes what is generated from the tables of inputs, outputs and permissions: action.yml, and in README.md and the pages of
+// docs/ what stands between their markers. With --check it only compares, and fails when a file is stale.
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dump } from 'js-yaml';
 import { GROUPS, type InputSpec } from '../src/inputs/spec.ts';
 import { INPUTS, OUTPUTS } from '../src/inputs/table.ts';
+import { kubernetesRoles } from './permissions.ts';
 
 const SPECS: [string, InputSpec<unknown>][] = Object.entries(INPUTS);
 
@@ -32,23 +33,31 @@ function isRequired(spec: InputSpec<unknown>): boolean {
   return spec.default === undefined;
 }
 
-/** The README with every generated block brought up to date. */
-export function withTables(readme: string): string {
-  const blocks = { inputs: inputTables(), outputs: outputTable() };
-  return Object.entries(blocks).reduce((text, [name, content]) => replaceBlock(text, name, content), readme);
+/** What stands between the markers of each page, by the name in the markers. */
+export const PAGES: { [page: string]: { [block: string]: () => string } } = {
+  'README.md': { inputs: inputTables, outputs: outputTable },
+  'docs/permissions.md': { kubernetes: kubernetesRoles },
+};
+
+/** The page's text with every generated block brought up to date. */
+export function withBlocks(page: string, text: string): string {
+  return Object.entries(PAGES[page] ?? {}).reduce(
+    (before, [name, content]) => replaceBlock(page, before, name, content()),
+    text,
+  );
 }
 
-function replaceBlock(text: string, name: string, content: string): string {
+function replaceBlock(page: string, text: string, name: string, content: string): string {
   const start = `<!-- ${name}:start -->`;
   const end = `<!-- ${name}:end -->`;
-  const [before, rest] = cut(text, start);
-  const [, after] = cut(rest, end);
+  const [before, rest] = cut(page, text, start);
+  const [, after] = cut(page, rest, end);
   return `${before}${start}\n${content}\n${end}${after}`;
 }
 
-function cut(text: string, marker: string): [before: string, after: string] {
+function cut(page: string, text: string, marker: string): [before: string, after: string] {
   const at = text.indexOf(marker);
-  if (at === -1) throw new Error(`README.md has no ${marker}`);
+  if (at === -1) throw new Error(`${page} has no ${marker}`);
   return [text.slice(0, at), text.slice(at + marker.length)];
 }
 
@@ -79,23 +88,12 @@ function table(head: string[], rows: string[][]): string {
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-const README_START = `# kube-nats-action
-
-<!-- inputs:start -->
-<!-- inputs:end -->
-
-<!-- outputs:start -->
-<!-- outputs:end -->
-`;
-
 function generate(checkOnly: boolean): void {
-  for (const [name, generated] of [
-    ['action.yml', () => actionYml()],
-    ['README.md', (current: string) => withTables(current || README_START)],
-  ] as const) {
+  const files = ['action.yml', ...Object.keys(PAGES)];
+  for (const name of files) {
     const path = join(import.meta.dirname, '..', name);
-    const current = existsSync(path) ? readFileSync(path, 'utf8') : '';
-    const wanted = generated(current);
+    const current = readFileSync(path, 'utf8');
+    const wanted = name === 'action.yml' ? actionYml() : withBlocks(name, current);
     if (wanted === current) continue;
     if (!checkOnly) {
       writeFileSync(path, wanted);

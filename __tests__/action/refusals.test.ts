@@ -78,8 +78,8 @@ const REFUSALS: Refusal[] = [
       behaviour.denied = ({ resource, verb }) => resource === 'statefulsets' && verb !== 'get';
     },
     says: [
-      /4 are missing; nothing was written/,
-      /apiGroups: \["apps"\], resources: \[statefulsets\].*verbs: \[list, create, patch, delete\]/,
+      /what simulator may do: 3 permissions are missing; nothing was written/,
+      /apiGroups: \["apps"\], resources: \[statefulsets\], verbs: \[list, create, patch\] \} # Role in namespace demo/,
     ],
   },
   {

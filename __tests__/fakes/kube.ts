@@ -25,6 +25,8 @@ export interface FakeKube extends KubeClient {
   podAnswers: Map<string, JsonObject>;
   podLogs: Map<string, string>;
   denies: (access: Access) => boolean;
+  /** Whom the API server takes the action for, if it tells. */
+  identifies: string | null;
   serving: { apis: Set<string>; openApi: Map<string, JsonObject>; version: string };
 }
 
@@ -87,6 +89,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
     podAnswers: new Map(),
     podLogs: new Map(),
     denies: () => false,
+    identifies: 'system:serviceaccount:ci:deployer',
     serving: { apis: new Set(['apps/v1', 'batch/v1', 'cert-manager.io/v1']), openApi: new Map(), version: 'v1.34.4' },
 
     put: (object) => save(keyOf(object), object),
@@ -160,6 +163,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
       return true;
     },
     isAllowed: async (access) => !fake.denies(access),
+    identity: async () => fake.identifies,
     servedApis: async () => fake.serving.apis,
     openApi: async (groupVersion) => fake.serving.openApi.get(groupVersion) ?? null,
     serverVersion: async () => fake.serving.version,

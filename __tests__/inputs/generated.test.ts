@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { load } from 'js-yaml';
-import { actionYml, withTables } from '../../build/generate.ts';
+import { actionYml, PAGES, withBlocks } from '../../build/generate.ts';
 import { parseInputs } from '../../src/inputs/parse.ts';
 import { INPUT_NAMES, OUTPUTS } from '../../src/inputs/table.ts';
 import { environmentWith } from './environment-with.ts';
@@ -20,18 +20,20 @@ describe('generated files', () => {
     expect(readFileSync('action.yml', 'utf8')).toBe(actionYml());
   });
 
-  test("the README's tables are what the generator makes", () => {
-    const readme = readFileSync('README.md', 'utf8');
-    expect(readme).toBe(withTables(readme));
+  test.each(Object.keys(PAGES))('what stands between the markers of %s is what the generator makes', (page) => {
+    const text = readFileSync(page, 'utf8');
+    expect(text).toBe(withBlocks(page, text));
   });
 
-  test('a README without a marker is an error that names it', () => {
-    expect(() => withTables('<!-- inputs:start --><!-- inputs:end -->')).toThrow('<!-- outputs:start -->');
+  test('a page without a marker is an error that names it', () => {
+    expect(() => withBlocks('README.md', '<!-- inputs:start --><!-- inputs:end -->')).toThrow(
+      'README.md has no <!-- outputs:start -->',
+    );
   });
 
   test('text around the tables stays', () => {
     const blocks = ['inputs', 'outputs'].map((name) => `<!-- ${name}:start -->stale<!-- ${name}:end -->`);
-    const updated = withTables(`above ${blocks.join(' between ')} below`);
+    const updated = withBlocks('README.md', `above ${blocks.join(' between ')} below`);
     expect(updated).toMatch(/^above .* between .* below$/s);
     expect(updated).not.toContain('stale');
   });

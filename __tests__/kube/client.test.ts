@@ -97,6 +97,18 @@ describe('reading', () => {
     });
   });
 
+  test.each([
+    ['tells its name', 201, { status: { userInfo: { username: 'system:serviceaccount:ci:deployer' } } }],
+    ['of before Kubernetes 1.28', 404, null],
+    ['that may not ask', 403, null],
+  ])('an identity %s', async (_, status, body) => {
+    const { client, requests } = clientOn(answer(status, { kind: 'SelfSubjectReview', ...body }));
+    await expect(client.identity()).resolves.toBe(body?.status.userInfo.username ?? null);
+    expect(requests).toMatchObject([
+      { method: 'POST', path: '/apis/authentication.k8s.io/v1/selfsubjectreviews', idempotent: true },
+    ]);
+  });
+
   test('an access review without a status allows nothing', async () => {
     const { client } = clientOn(answer(201, { kind: 'SelfSubjectAccessReview' }));
     await expect(client.isAllowed({ verb: 'get', group: '', resource: 'pods' })).resolves.toBe(false);

@@ -32,6 +32,10 @@ interface Address {
 
 const OPENAPI = '/openapi/v3/apis/';
 const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+const IDENTITY = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+
+/** Whom the token is for. */
+const USER = { username: 'simulator', groups: ['system:authenticated'] };
 
 /** The Kubernetes API as far as this project uses it. Not there: watches, paging, strategic merge patches, YAML bodies. */
 export function kubernetesApi(options: ApiOptions): Handler {
@@ -56,6 +60,9 @@ async function route(options: ApiOptions, request: SimulatedRequest): Promise<Si
   }
   if (request.path === REVIEWS && request.method === 'POST') {
     return review(options.behaviour, request.body);
+  }
+  if (request.path === IDENTITY && request.method === 'POST') {
+    return { status: 201, body: { ...objectBody(request.body), metadata: {}, status: { userInfo: USER } } };
   }
   if (request.path === '/apis') {
     return { status: 200, body: groupList(options.addedGroups) };

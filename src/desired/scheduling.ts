@@ -3,6 +3,9 @@ import type { JsonObject } from '../json.ts';
 import { type Labels, selectorLabels, ZONE_LABEL } from './labels.ts';
 import type { TargetFacts } from './state.ts';
 
+/** Of the Panfactum stack; higher than what the cluster gives by default. */
+export const PRIORITY_CLASS = 'workload-important';
+
 type Strength = Inputs['host_anti_affinity'];
 
 /** Which nodes a pod may and should run on: affinity, spread over zones, tolerations. */

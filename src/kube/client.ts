@@ -47,6 +47,8 @@ export interface KubeClient {
    */
   remove(object: KubeObject, options?: { gracePeriodSeconds?: number }): Promise<boolean>;
   isAllowed(access: Access): Promise<boolean>;
+  /** Whom the API server takes the caller for: "system:serviceaccount:ci:deployer". Null where it does not tell. */
+  identity(): Promise<string | null>;
   /** Every API group and version that the API server serves: "apps/v1". A CRD that is not installed lacks here. */
   servedApis(): Promise<ReadonlySet<string>>;
   /** The OpenAPI document (v3) of an API group and version: what its kinds know. Null where there is none. */
@@ -213,6 +215,21 @@ export function createKubeClient(transport: Transport): KubeClient {
         [],
       );
       return isJsonObject(answer?.status) && answer.status.allowed === true;
+    },
+
+    async identity() {
+      const answer = await exchange(
+        'Asking the API server whom it takes this for',
+        {
+          method: 'POST',
+          path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
+          body: { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
+          idempotent: true,
+        },
+        // Kubernetes before 1.28 has no such API.
+        [403, 404],
+      );
+      return digText(answer?.status, 'userInfo', 'username') || null;
     },
 
     async servedApis() {

@@ -1,11 +1,12 @@
 import { IMAGE_CACHE_NAMESPACE } from '../desired/image-cache.ts';
 import { ZONE_LABEL } from '../desired/labels.ts';
+import { PRIORITY_CLASS } from '../desired/scheduling.ts';
 import { isInsistedOn } from '../inputs/insisted.ts';
 import type { InputName, Inputs } from '../inputs/table.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { Problem } from '../problem.ts';
 import type { Adaptation } from '../report/run-report.ts';
-import { PRIORITY_CLASS, type Target } from './preflight.ts';
+import type { Target } from './preflight.ts';
 
 /** What the target gives the desired state, and what it gives in another's place. */
 export interface Adapted {

@@ -3,10 +3,11 @@ import { desiredState } from '../desired/desired-state.ts';
 import type { DesiredState } from '../desired/state.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { Adaptation } from '../report/run-report.ts';
+import { checkPermissions } from './access-check.ts';
 import type { RunContext } from './context.ts';
 import { gatherFacts } from './facts.ts';
 import { recordedKinds, recordedNamespaces } from './inventory.ts';
-import { checkPermissions, removalAccess } from './permissions.ts';
+import { removalAccess, removalOf } from './permissions.ts';
 import { makePlan, type Plan } from './plan.ts';
 import type { Target } from './preflight.ts';
 
@@ -18,7 +19,7 @@ export interface Intent {
   inventory: KubeObject | null;
 }
 
-const REMOVING = 'Checking the permissions to remove what an earlier run made for a feature that is off now';
+const REMOVING = 'to remove what an earlier run made and this one does not want';
 
 /** Works out what should be. Throws where an input cannot be had on this target. */
 export async function intend(context: RunContext, target: Target): Promise<Intent> {
@@ -34,6 +35,12 @@ export async function intend(context: RunContext, target: Target): Promise<Inten
 }
 
 /** Works out what differs from it, without a write. */
-export function compare(context: RunContext, namespaceExists: boolean, { desired, inventory }: Intent): Promise<Plan> {
-  return makePlan({ ...context, namespaceExists }, desired, inventory);
+export async function compare(
+  context: RunContext,
+  namespaceExists: boolean,
+  { desired, inventory }: Intent,
+): Promise<Plan> {
+  const plan = await makePlan({ ...context, namespaceExists }, desired, inventory);
+  await checkPermissions(context.kube, removalOf(plan.prune), REMOVING);
+  return plan;
 }

@@ -2,6 +2,7 @@ import { describe } from '../kube/client.ts';
 import { outsiders, type ServerReport } from '../nats/health.ts';
 import type { RunContext } from './context.ts';
 import { record } from './record.ts';
+import { podsOf } from './rollout.ts';
 
 /** Milliseconds after an election in which the leader adds every server that answers it; measured: well below one second. */
 const JOIN_TIME = 10_000;
@@ -32,9 +33,8 @@ export function outsiderRestarts(context: RunContext): (reports: ServerReport[])
 }
 
 async function restart(context: RunContext, server: string): Promise<void> {
-  const { kube, namespace } = context;
-  const pod = await kube.get('Pod', namespace, server);
-  if (pod === null || !(await kube.remove(pod))) return;
-  const object = describe('Pod', namespace, server);
+  const pod = (await podsOf(context)).find(({ metadata }) => metadata.name === server);
+  if (pod === undefined || !(await context.kube.remove(pod))) return;
+  const object = describe('Pod', context.namespace, server);
   record(context, { action: 'delete', object, fields: [] }, "JetStream's meta leader did not take it for a peer");
 }

@@ -1,72 +1,122 @@
 import { hasWindows } from '../desired/disruption.ts';
-import { IMAGE_CACHE_NAMESPACE } from '../desired/image-cache.ts';
+import { IMAGE_CACHE_NAMESPACE, IMAGE_CACHES } from '../desired/image-cache.ts';
+import { PRIORITY_CLASS } from '../desired/scheduling.ts';
 import type { Inputs } from '../inputs/table.ts';
-import type { Access, KubeClient } from '../kube/client.ts';
-import { groupOf, type Kind, RESOURCES } from '../kube/resources.ts';
-import { Problem } from '../problem.ts';
+import type { Access } from '../kube/client.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { groupOf, type Kind, kindOf, RESOURCES } from '../kube/resources.ts';
 
-const VERBS = ['get', 'list', 'create', 'patch', 'delete'];
+/**
+ * What a mode sends about objects, in verbs of the Kubernetes API. Server-side apply is a patch, and a create as well where
+ * it makes the object: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+ */
+type Verbs = { readonly [mode in Inputs['mode']]: readonly string[] };
 
-/** What a run applies and removes on every cluster. */
-const APPLIED: Kind[] = [
-  'ConfigMap',
-  'Service',
-  'ServiceAccount',
-  'Role',
-  'RoleBinding',
-  'NetworkPolicy',
-  'PodDisruptionBudget',
-  'StatefulSet',
-  'Issuer',
-  'Certificate',
+/** A rule of a Role or ClusterRole: the preflight asks for it, and docs/permissions.md has it. */
+export interface Rule {
+  /** Of one API group. */
+  kinds: readonly Kind[];
+  subresource?: string;
+  verbs: Verbs;
+  /** The only objects that it is about, where their names are known before a run. */
+  names?: (inputs: Inputs) => readonly (string | null)[];
+  /** Whether the inputs ask for it; always by default. */
+  isAsked?: (inputs: Inputs) => boolean;
+  /** In which case alone it is needed, for docs/permissions.md. */
+  when?: string;
+  /** What it is for, where the kind does not tell. */
+  why?: string;
+}
+
+const LASTING: Verbs = { apply: ['get', 'list', 'create', 'patch'] };
+/** Of kinds that other inputs, or a feature that is switched off, may leave over. */
+const REMOVABLE: Verbs = { apply: ['get', 'list', 'create', 'patch', 'delete'] };
+
+/** In the cluster's namespace, of every cluster. */
+export const IN_NAMESPACE: Rule[] = [
+  { kinds: ['ConfigMap', 'ServiceAccount'], verbs: REMOVABLE },
+  { kinds: ['Service'], verbs: LASTING },
+  { kinds: ['StatefulSet'], verbs: LASTING },
+  { kinds: ['PodDisruptionBudget'], verbs: LASTING },
+  { kinds: ['NetworkPolicy'], verbs: LASTING },
+  { kinds: ['Role', 'RoleBinding'], verbs: REMOVABLE },
+  { kinds: ['Issuer', 'Certificate'], verbs: REMOVABLE },
+  { kinds: ['Certificate'], subresource: 'status', verbs: { apply: ['patch'] }, why: 'asks again after a refusal' },
+  { kinds: ['Lease'], verbs: { apply: ['get', 'create', 'update'] }, why: 'the lock' },
+  { kinds: ['Secret'], verbs: { apply: ['get'] }, why: 'certificates, to verify them' },
+  {
+    kinds: ['ServiceAccount'],
+    subresource: 'token',
+    verbs: { apply: ['create'] },
+    // https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping
+    why: 'granted to cert-manager: nobody may grant what he does not hold',
+  },
+  { kinds: ['Event'], verbs: { apply: ['list'] }, why: 'tell why a pod does not start' },
+  {
+    kinds: ['PersistentVolumeClaim'],
+    verbs: { apply: ['get', 'list', 'patch'] },
+    why: 'their labels and annotations',
+  },
+  { kinds: ['Pod'], verbs: { apply: ['list', 'patch', 'delete'] }, why: 'reload, and replace stuck ones' },
+  { kinds: ['Pod'], subresource: 'proxy', verbs: { apply: ['get'] }, why: 'health of the servers' },
+  { kinds: ['Pod'], subresource: 'log', verbs: { apply: ['get'] }, why: 'tell why a server does not start' },
 ];
 
-/** What a run does to each kind in its namespace: https://kubernetes.io/docs/reference/access-authn-authz/authorization/#review-your-request-attributes */
-const NEEDED: { kinds: Kind[]; subresource?: string; verbs: string[] }[] = [
-  { kinds: APPLIED, verbs: VERBS },
-  { kinds: ['Lease'], verbs: ['get', 'create', 'update'] },
-  { kinds: ['Secret'], verbs: ['get'] },
-  // Nobody may grant what he does not hold: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping
-  { kinds: ['ServiceAccount'], subresource: 'token', verbs: ['create'] },
-  { kinds: ['Event'], verbs: ['list'] },
-  { kinds: ['PersistentVolumeClaim'], verbs: ['get', 'list', 'patch'] },
-  { kinds: ['Pod'], verbs: ['list', 'patch', 'delete'] },
-  { kinds: ['Pod'], subresource: 'proxy', verbs: ['get'] },
-  { kinds: ['Pod'], subresource: 'log', verbs: ['get'] },
-  { kinds: ['Certificate'], subresource: 'status', verbs: ['patch'] },
+/** In the cluster's namespace, where inputs ask for it and the target serves the kinds. */
+export const OPTIONAL: (Rule & Required<Pick<Rule, 'isAsked'>>)[] = [
+  {
+    kinds: ['VerticalPodAutoscaler'],
+    verbs: REMOVABLE,
+    isAsked: ({ vpa_enabled }) => vpa_enabled,
+    when: 'Where the cluster has VerticalPodAutoscalers, unless vpa_enabled is false.',
+  },
+  {
+    kinds: ['PodMonitor', 'PrometheusRule'],
+    verbs: REMOVABLE,
+    isAsked: ({ monitoring_enabled }) => monitoring_enabled,
+    when: 'Where the cluster has the Prometheus operator, with monitoring_enabled only.',
+  },
+  {
+    kinds: ['CronJob'],
+    verbs: REMOVABLE,
+    isAsked: hasWindows,
+    when: 'With voluntary_disruption_window_enabled only.',
+  },
 ];
 
-/** Read once, cluster-wide: how the target is equipped. */
-const CLUSTER_WIDE: { kind: Kind; verb: string }[] = [
-  { kind: 'Namespace', verb: 'get' },
-  { kind: 'Node', verb: 'list' },
-  { kind: 'StorageClass', verb: 'list' },
-  { kind: 'PriorityClass', verb: 'get' },
+/** How the target is equipped. */
+export const CLUSTER_WIDE: Rule[] = [
+  { kinds: ['Namespace'], verbs: { apply: ['get'] } },
+  { kinds: ['Node'], verbs: { apply: ['list'] }, why: 'whether any has a zone' },
+  { kinds: ['StorageClass'], verbs: { apply: ['list'] } },
+  { kinds: ['PriorityClass'], verbs: { apply: ['get'] }, names: () => [PRIORITY_CLASS] },
+  {
+    kinds: ['ClusterIssuer'],
+    verbs: { apply: ['get'] },
+    names: ({ certificate_issuer }) => [certificate_issuer],
+    isAsked: ({ certificate_issuer }) => certificate_issuer !== null,
+    when: 'With certificate_issuer only, here "internal".',
+  },
+  {
+    kinds: ['Namespace'],
+    verbs: { apply: ['create'] },
+    isAsked: ({ create_namespace }) => create_namespace,
+    when: 'With create_namespace only.',
+  },
 ];
 
-/** What a run applies where an input asks for it and the target serves it. */
-const OPTIONAL: { kinds: Kind[]; isAsked: (inputs: Inputs) => boolean }[] = [
-  { kinds: ['VerticalPodAutoscaler'], isAsked: ({ vpa_enabled }) => vpa_enabled },
-  { kinds: ['PodMonitor', 'PrometheusRule'], isAsked: ({ monitoring_enabled }) => monitoring_enabled },
-  { kinds: ['CronJob'], isAsked: hasWindows },
+/** In the namespace of the node image cache. */
+export const IN_IMAGE_CACHE: Rule[] = [
+  { kinds: ['ConfigMap'], verbs: { apply: ['get', 'patch'] }, names: () => IMAGE_CACHES },
 ];
 
 /** Each permission that a run on the namespace needs, as an access review asks for it. */
 export function neededAccess(inputs: Inputs, apis: ReadonlySet<string>): Access[] {
-  const { namespace, create_namespace, certificate_issuer } = inputs;
-  const optional = OPTIONAL.filter(({ isAsked }) => isAsked(inputs))
-    .flatMap(({ kinds }) => kinds)
-    .filter((kind) => apis.has(RESOURCES[kind].apiVersion));
-  const inNamespace = [...NEEDED, { kinds: optional, verbs: VERBS, subresource: undefined }].flatMap(
-    ({ kinds, subresource, verbs }) =>
-      kinds.flatMap((kind) => verbs.map((verb) => ({ ...accessTo(kind, verb, subresource), namespace }))),
-  );
-  return [
-    ...inNamespace,
-    ...CLUSTER_WIDE.map(({ kind, verb }) => accessTo(kind, verb)),
-    ...(create_namespace ? [accessTo('Namespace', 'create')] : []),
-    ...(certificate_issuer === null ? [] : [accessTo('ClusterIssuer', 'get')]),
-  ];
+  const optional = OPTIONAL.map(({ kinds, ...rule }) => ({
+    ...rule,
+    kinds: kinds.filter((kind) => isServed(kind, apis)),
+  }));
+  return [...accessesOf([...IN_NAMESPACE, ...optional], inputs, inputs.namespace), ...accessesOf(CLUSTER_WIDE, inputs)];
 }
 
 /** What removing needs that an earlier run recorded, its kinds and other namespaces, and this one does not ask for. */
@@ -74,11 +124,15 @@ export function removalAccess(inputs: Inputs, kinds: Kind[], namespaces: string[
   const dropped = OPTIONAL.filter(({ isAsked }) => !isAsked(inputs))
     .flatMap((optional) => optional.kinds)
     .filter((kind) => kinds.includes(kind));
-  const removal = dropped.flatMap((kind) =>
-    ['list', 'delete'].map((verb) => ({ ...accessTo(kind, verb), namespace: inputs.namespace })),
-  );
+  const removal = dropped.flatMap((kind) => ['list', 'delete'].map((verb) => accessTo(kind, verb, inputs.namespace)));
   const leavesCache = !inputs.node_image_cached_enabled && namespaces.includes(IMAGE_CACHE_NAMESPACE);
-  return [...removal, ...(leavesCache ? imageCacheAccess() : [])];
+  return [...removal, ...(leavesCache ? imageCacheAccess(inputs) : [])];
+}
+
+/** What removing these objects needs: that of another release may be of a kind that this one never removes. */
+export function removalOf(objects: KubeObject[]): Access[] {
+  const accesses = objects.map((object) => accessTo(kindOf(object), 'delete', object.metadata.namespace));
+  return [...new Map(accesses.map((access) => [`${access.group}/${access.resource}`, access])).values()];
 }
 
 /** What looking whether a namespace exists needs. */
@@ -87,59 +141,51 @@ export function namespaceAccess(): Access {
 }
 
 /** What listing the images in the cache of the target's nodes needs. */
-export function imageCacheAccess(): Access[] {
-  return ['get', 'patch'].map((verb) => ({ ...accessTo('ConfigMap', verb), namespace: IMAGE_CACHE_NAMESPACE }));
+export function imageCacheAccess(inputs: Inputs): Access[] {
+  return accessesOf(IN_IMAGE_CACHE, inputs, IMAGE_CACHE_NAMESPACE);
 }
-
-function accessTo(kind: Kind, verb: string, subresource?: string): Access {
-  const resource = RESOURCES[kind];
-  return {
-    verb,
-    group: groupOf(resource),
-    resource: subresource === undefined ? resource.plural : `${resource.plural}/${subresource}`,
-  };
-}
-
-/** Rejects with all missing permissions at once, as rules of a Role, before anything is written. */
-export async function checkPermissions(
-  kube: KubeClient,
-  accesses: Access[],
-  tried = "Checking the kubeconfig identity's permissions",
-): Promise<void> {
-  const allowed = await Promise.all(accesses.map((access) => kube.isAllowed(access)));
-  const missing = accesses.filter((_, index) => allowed[index] === false);
-  if (missing.length === 0) return;
-  throw new Problem({
-    kind: 'permission',
-    tried,
-    reason: `${missing.length} ${missing.length === 1 ? 'is' : 'are'} missing; nothing was written.`,
-    findings: rulesFor(missing),
-    next: [GRANT, ...(missing.some(isOptional) ? [SPARE] : [])].join(' '),
-  });
-}
-
-const GRANT =
-  'Add each rule to a Role in the namespace it names (to a ClusterRole where it names none), bound to the identity of the kubeconfig: see docs/permissions.md.';
-
-const SPARE =
-  'What a feature alone needs is spared by switching it off: vpa_enabled, monitoring_enabled, voluntary_disruption_window_enabled, node_image_cached_enabled.';
 
 /** Whether a feature needs it that an input can switch off. */
-function isOptional({ group, resource, namespace }: Access): boolean {
+export function isOptional({ group, resource, namespace }: Access): boolean {
   const kinds = OPTIONAL.flatMap((optional) => optional.kinds);
   const isKind = kinds.some((kind) => RESOURCES[kind].plural === resource && groupOf(RESOURCES[kind]) === group);
   return isKind || namespace === IMAGE_CACHE_NAMESPACE;
 }
 
-/** One line a resource, in YAML: { apiGroups: ["apps"], resources: [statefulsets], verbs: [create, patch] } # namespace demo */
-function rulesFor(accesses: Access[]): string[] {
-  const rules = new Map<string, { rule: string; scope: string; verbs: string[] }>();
-  for (const { group, resource, namespace, name, verb } of accesses) {
-    const names = name === undefined ? '' : `, resourceNames: ["${name}"]`;
-    const rule = `apiGroups: ["${group}"], resources: [${resource}]${names}`;
-    const scope = namespace === undefined ? '' : ` # namespace ${namespace}`;
-    const { verbs } = rules.get(rule + scope) ?? { verbs: [] };
-    rules.set(rule + scope, { rule, scope, verbs: [...verbs, verb] });
-  }
-  return [...rules.values()].map(({ rule, scope, verbs }) => `{ ${rule}, verbs: [${verbs.join(', ')}] }${scope}`);
+function isServed(kind: Kind, apis: ReadonlySet<string>): boolean {
+  return apis.has(RESOURCES[kind].apiVersion);
+}
+
+function accessesOf(rules: Rule[], inputs: Inputs, namespace?: string): Access[] {
+  return rules
+    .filter(({ isAsked }) => isAsked?.(inputs) ?? true)
+    .flatMap(({ kinds, subresource, verbs, names }) =>
+      kinds.flatMap((kind) =>
+        verbs[inputs.mode].flatMap((verb) =>
+          (names?.(inputs) ?? [null]).map((name) => accessTo(kind, verb, namespace, subresource, name)),
+        ),
+      ),
+    );
+}
+
+function accessTo(
+  kind: Kind,
+  verb: string,
+  namespace?: string,
+  subresource?: string,
+  name: string | null = null,
+): Access {
+  return {
+    verb,
+    group: groupOf(RESOURCES[kind]),
+    resource: resourceText(kind, subresource),
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(name === null ? {} : { name }),
+  };
+}
+
+/** As RBAC names it: "pods", "pods/log". */
+export function resourceText(kind: Kind, subresource?: string): string {
+  const { plural } = RESOURCES[kind];
+  return subresource === undefined ? plural : `${plural}/${subresource}`;
 }

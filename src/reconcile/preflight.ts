@@ -1,15 +1,14 @@
 import { IMAGE_CACHE_NAMESPACE, IMAGE_CACHES } from '../desired/image-cache.ts';
 import { ZONE_LABEL } from '../desired/labels.ts';
+import { PRIORITY_CLASS } from '../desired/scheduling.ts';
 import type { Inputs } from '../inputs/table.ts';
 import { dig, isJsonObject } from '../json.ts';
 import type { Access, KubeClient } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { AUTOSCALING } from '../kube/resources.ts';
 import { Problem } from '../problem.ts';
-import { checkPermissions, imageCacheAccess, namespaceAccess, neededAccess } from './permissions.ts';
-
-/** Of the Panfactum stack; higher than what the cluster gives by default. */
-export const PRIORITY_CLASS = 'workload-important';
+import { checkPermissions } from './access-check.ts';
+import { imageCacheAccess, namespaceAccess, neededAccess } from './permissions.ts';
 
 /** The oldest minor line whose API has all that is applied: unhealthyPodEvictionPolicy and StatefulSet PVC retention. */
 const OLDEST_KUBERNETES = { major: 1, minor: 27 };
@@ -45,7 +44,7 @@ export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAcces
   const hasImageCache = inputs.node_image_cached_enabled && (await isNamespace(kube, IMAGE_CACHE_NAMESPACE));
   await checkPermissions(kube, [
     ...neededAccess(inputs, apis),
-    ...(hasImageCache ? imageCacheAccess() : []),
+    ...(hasImageCache ? imageCacheAccess(inputs) : []),
     ...vaultAccess,
   ]);
   const [kubeSystem, existing, hasZones, hasAutoscaler, storageClasses, priorityClass, imageCaches] = await Promise.all(

@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { loadAll } from 'js-yaml';
+import type { RecordedRequest } from '../../simulator/requests.ts';
+import type { Values } from '../../simulator/runner.ts';
+import { dig, digObjects, digText, type Json, type JsonObject } from '../../src/json.ts';
+import { startWorld, type World } from './world.ts';
+
+/** What a Panfactum cluster serves beside Kubernetes and cert-manager. */
+const API_GROUPS = ['autoscaling.k8s.io', 'monitoring.coreos.com'];
+const CACHE = '/api/v1/namespaces/node-image-cache/configmaps';
+const STATEFUL_SET = '/apis/apps/v1/namespaces/demo/statefulsets/nats';
+
+/** Every input that asks for a permission of its own. */
+const EVERYTHING = { monitoring_enabled: 'true', voluntary_disruption_window_enabled: 'true' };
+
+let world: World;
+
+/** Runs in which everything that may happen to a cluster happens once. */
+beforeAll(async () => {
+  world = await startWorld({ apiGroups: API_GROUPS, namespaces: ['node-image-cache'], speed: 4 });
+  for (const name of ['pinned-images-amd64', 'pinned-images-arm64'])
+    await world.kube('POST', CACHE, { metadata: { name } });
+
+  // Pods of an older revision whose server does not run are replaced, whether the present one is better or not.
+  for (const image of ['registry.example/nats:typo', 'registry.example/nats:another']) {
+    world.behaviour.missingImages.add(image);
+    const stuck = await world.apply({ ...EVERYTHING, create_namespace: 'true', nats_image: image });
+    expect(stuck.errors[0]).toContain('ImagePull');
+  }
+  await succeeds(EVERYTHING);
+  await succeeds({ ...EVERYTHING, log_level: 'debug' });
+  await succeeds({ vpa_enabled: 'false', node_image_cached_enabled: 'false', certificate_issuer: 'internal' });
+
+  world.behaviour.refusedCertificates.set('nats-admin-creds', 'the role is unknown');
+  expect((await world.apply({ vault_credential_lifetime_hours: '24' })).errors[0]).toContain('the role is unknown');
+  world.behaviour.refusedCertificates.clear();
+  await succeeds({ vault_credential_lifetime_hours: '24' });
+
+  // A single server has no certificate for the others.
+  await world.kube('DELETE', STATEFUL_SET);
+  await succeeds({ replicas: '1' });
+}, 120_000);
+
+afterAll(() => world.close());
+
+async function succeeds(inputs: Values): Promise<void> {
+  expect((await world.apply(inputs)).errors).toEqual([]);
+}
+
+interface Permission {
+  verb: string;
+  group: string;
+  resource: string;
+  namespace?: string | undefined;
+  name?: string | undefined;
+}
+
+function textOf({ verb, group, resource, namespace = '*', name = '*' }: Permission): string {
+  return `${verb} ${group}/${resource} ${namespace}/${name}`;
+}
+
+/** What the Roles of docs/permissions.md for that mode grant, a permission each. */
+function grantedIn(mode: string): Permission[] {
+  const [, section = ''] = readFileSync('docs/permissions.md', 'utf8').split(`### \`mode: ${mode}\``);
+  const [, yaml = ''] = /```yaml\n([\s\S]*?)```/.exec(section) ?? [];
+  const roles: Json[] = JSON.parse(JSON.stringify(loadAll(yaml)));
+  return roles.flatMap((role) => {
+    const namespace = digText(role, 'metadata', 'namespace').replace('messaging', 'demo') || undefined;
+    return digObjects(role, 'rules').flatMap((rule) => permissionsOf(rule, namespace));
+  });
+}
+
+function permissionsOf(rule: JsonObject, namespace: string | undefined): Permission[] {
+  const names = rule.resourceNames === undefined ? [undefined] : textsOf(rule, 'resourceNames');
+  return textsOf(rule, 'apiGroups').flatMap((group) =>
+    textsOf(rule, 'resources').flatMap((resource) =>
+      textsOf(rule, 'verbs').flatMap((verb) => names.map((name) => ({ verb, group, resource, namespace, name }))),
+    ),
+  );
+}
+
+function textsOf(rule: JsonObject, field: string): string[] {
+  const texts = dig(rule, field);
+  return Array.isArray(texts) ? texts.map(String) : [];
+}
+
+/** What every identity of a cluster may do: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#discovery-roles */
+const FREE = /^\/(version|apis|openapi\/v3\/.*)$|^\/apis\/(authorization|authentication)\.k8s\.io\//;
+
+const VERBS: { [method: string]: string } = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
+
+/** Which permissions a request to the API server takes. */
+function usedBy({ method, path: target, status, body }: RecordedRequest): Permission[] {
+  const { pathname: path } = new URL(target, 'http://localhost');
+  if (FREE.test(path)) return [];
+  const [, group = '', rest = ''] = /^\/(?:api|apis\/([^/]+))\/v1\/(.*)$/.exec(path) ?? [];
+  const [, namespace, below = rest] = /^namespaces\/([^/]+)\/(.+)$/.exec(rest) ?? [];
+  const [plural = '', item, subresource] = below.split('/');
+  const resource = subresource === undefined ? plural : `${plural}/${subresource}`;
+  const read = item === undefined ? 'list' : 'get';
+  const isProxy = subresource === 'proxy';
+  const name = item === undefined ? undefined : decodeURIComponent(item);
+  const used = { group, resource, namespace, name: isProxy && plural === 'pods' ? name?.split(':')[0] : name };
+  const verbs = [VERBS[method] ?? read];
+  // An apply that makes the object.
+  if (method === 'PATCH' && status === 201) verbs.push('create');
+  return [
+    ...verbs.map((verb) => ({ ...used, verb })),
+    // Nobody may grant what he does not hold.
+    ...(plural === 'roles' && method === 'PATCH' ? digObjects(body, 'rules') : []).flatMap((rule) =>
+      permissionsOf(rule, namespace),
+    ),
+  ];
+}
+
+test('the Roles of docs/permissions.md grant what runs do, and nothing more', () => {
+  const granted = grantedIn('apply').map(textOf);
+  const ofAction = world.requests.filter(({ userAgent }) => userAgent.startsWith('kube-nats-action/'));
+  const used = ofAction.filter(({ server }) => server === 'kubernetes').flatMap(usedBy);
+  // A permission without names is for every name.
+  const held = used.map((permission) => {
+    const anyName = textOf({ ...permission, name: undefined });
+    return granted.includes(anyName) ? anyName : textOf(permission);
+  });
+  expect(granted.length).toBeGreaterThan(60);
+  expect([...new Set(held)].sort()).toEqual([...new Set(granted)].sort());
+});
