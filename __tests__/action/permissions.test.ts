@@ -40,7 +40,7 @@ beforeAll(async () => {
   // A single server has no certificate for the others.
   await world.kube('DELETE', STATEFUL_SET);
   await succeeds({ replicas: '1' });
-}, 120_000);
+}, 300_000);
 
 afterAll(() => world.close());
 
