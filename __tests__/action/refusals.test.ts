@@ -130,6 +130,17 @@ const REFUSALS: Refusal[] = [
     says: [/Service demo\/nats was not made by this action/, /nothing was written/, /input name/],
   },
   {
+    name: 'a Secret of a name that its credentials need',
+    spoil: (w) =>
+      w.kube('POST', '/api/v1/namespaces/demo/secrets', {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'nats-admin-creds', namespace: 'demo' },
+        data: { password: 'aHVudGVyMg==' },
+      }),
+    says: [/Secret demo\/nats-admin-creds was not made by this action/, /nothing was written/, /input name/],
+  },
+  {
     name: 'a kubeconfig whose server nobody answers at',
     inputs: { kubeconfig: kubeconfigAt('http://127.0.0.1:9') },
     says: [/Connecting to the Kubernetes API server/, /ECONNREFUSED/, /Nothing listens there/],

@@ -108,6 +108,10 @@ export function fakeKube(journal: string[] = []): FakeKube {
     async get(kind, namespace, name) {
       return structuredClone(objects.get(describe(kind, namespace, name)) ?? null);
     },
+    async getMetadata(kind, namespace, name) {
+      const found = await fake.get(kind, namespace, name);
+      return found === null ? null : { apiVersion: found.apiVersion, kind, metadata: found.metadata };
+    },
     async list(kind, namespace, { labels, fields } = {}) {
       return fake
         .all(kind)

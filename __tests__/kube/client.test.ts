@@ -39,6 +39,15 @@ describe('reading', () => {
     expect(requests).toEqual([{ method: 'GET', path: '/api/v1/namespaces/demo/configmaps/nats-a' }]);
   });
 
+  test('the metadata of a Secret, without what it holds', async () => {
+    const { metadata } = CONFIG;
+    const found = { apiVersion: 'meta.k8s.io/v1', kind: 'PartialObjectMetadata', metadata };
+    const { client, requests } = clientOn(answer(200, found));
+    const expected = { apiVersion: 'v1', kind: 'Secret', metadata };
+    await expect(client.getMetadata('Secret', 'demo', 'nats-a')).resolves.toEqual(expected);
+    expect(requests).toMatchObject([{ headers: { accept: expect.stringContaining('as=PartialObjectMetadata;') } }]);
+  });
+
   test('what does not exist is null', async () => {
     await expect(clientOn(status(404, 'not found')).client.get('Pod', 'demo', 'a')).resolves.toBeNull();
   });

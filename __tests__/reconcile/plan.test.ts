@@ -161,6 +161,50 @@ describe('objects of the right names', () => {
   });
 });
 
+describe('a Secret of the name that a Certificate fills', () => {
+  const CERTIFICATE: KubeObject = {
+    apiVersion: 'cert-manager.io/v1',
+    kind: 'Certificate',
+    metadata: { name: 'nats-a-admin-creds', namespace: 'demo', labels: member() },
+    spec: { secretName: 'nats-a-admin-creds' },
+  };
+  const secret = (annotations: { [key: string]: string }): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'nats-a-admin-creds', namespace: 'demo', annotations },
+    data: { password: 'aHVudGVyMg==' },
+  });
+
+  test.each([
+    ['nobody made for a Certificate', {}],
+    ['cert-manager made for another Certificate', { 'cert-manager.io/certificate-name': 'website' }],
+  ])('that %s is left alone: nothing is written', async (_, annotations) => {
+    const { plan, kube } = await afterRun(configMap('a'));
+    kube.put(secret(annotations));
+    const { message, details } = await problemOf(plan(configMap('a'), CERTIFICATE));
+    expect(details).toMatchObject({
+      kind: 'conflict',
+      findings: ['Secret demo/nats-a-admin-creds was not made by this action'],
+    });
+    expect(message).not.toContain('aHVudGVyMg==');
+    expect(kube.writes).toEqual([]);
+  });
+
+  test('that an earlier cluster of this name left is used again', async () => {
+    const { plan, kube } = await afterRun(configMap('a'));
+    kube.put(secret({ 'cert-manager.io/certificate-name': 'nats-a-admin-creds' }));
+    const { objects } = await plan(configMap('a'), CERTIFICATE);
+    expect(objects).toMatchObject([{ action: 'create', object: { kind: 'Certificate' } }]);
+  });
+
+  test("is the Certificate's own once that exists: it is not read again", async () => {
+    const { plan, kube } = await afterRun(configMap('a'), CERTIFICATE);
+    kube.put(secret({}));
+    kube.getMetadata = () => Promise.reject(new Error('out of order'));
+    expect((await plan(configMap('a'), CERTIFICATE)).objects).toEqual([]);
+  });
+});
+
 describe('fields in objects of others', () => {
   test('that somebody else holds are told with how to give them up, which is not to delete the object', async () => {
     const { planWith, kube } = await afterRun(configMap('a'));

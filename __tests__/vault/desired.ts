@@ -3,9 +3,10 @@ import type { DesiredVault, VaultObject } from '../../src/desired/state.ts';
 /** What two roles of a cluster look like; the real ones are many more parameters of the same kinds. */
 export function desiredVault(owner = 'uid-1/demo/nats-a', namespace = 'demo'): DesiredVault {
   return {
+    owner,
     pkiRoles: [
-      pkiRole('nats-admin-nats-a', ['admin-nats-a'], 57_600),
-      pkiRole('nats-server-nats-a', ['nats-a', `nats-a.${namespace}.svc`], 2_592_000),
+      pkiRole(owner, 'nats-admin-nats-a', ['admin-nats-a'], 57_600),
+      pkiRole(owner, 'nats-server-nats-a', ['nats-a', `nats-a.${namespace}.svc`], 2_592_000),
     ],
     policy: {
       name: `${namespace}-issuer-nats-a`,
@@ -25,13 +26,14 @@ export function desiredVault(owner = 'uid-1/demo/nats-a', namespace = 'demo'): D
   };
 }
 
-function pkiRole(name: string, domains: string[], ttl: number): VaultObject {
+function pkiRole(owner: string, name: string, domains: string[], ttl: number): VaultObject {
   return {
     path: ['pki', 'internal', 'roles', name],
     parameters: {
       allowed_domains: domains,
       allow_any_name: false,
-      allowed_uri_sans: [],
+      allowed_uri_sans: [`kube-nats-action://${owner}`],
+      allowed_other_sans: [],
       key_type: 'ec',
       key_usage: ['DigitalSignature'],
       max_ttl: ttl,

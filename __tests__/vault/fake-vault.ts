@@ -62,5 +62,11 @@ export function storedVault(stored: { [path: string]: JsonObject } = {}) {
   return { ...vault, store, writes };
 }
 
-const PKI_ROLE = { allow_any_name: false, allowed_uri_sans: null, ou: [], not_before_duration: 30 };
+const PKI_ROLE = {
+  allow_any_name: false,
+  allowed_uri_sans: null,
+  allowed_other_sans: null,
+  ou: [],
+  not_before_duration: 30,
+};
 const AUTH_ROLE = { token_num_uses: 0, token_bound_cidrs: [], alias_name_source: 'serviceaccount_uid' };

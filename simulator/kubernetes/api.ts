@@ -156,9 +156,15 @@ function handle(
   }
   const target = { resource, namespace, name };
   if (request.method === 'GET') {
-    return { status: 200, body: options.cluster.get(target) };
+    return { status: 200, body: inForm(options.cluster.get(target), request.headers.accept ?? '') };
   }
   return write(options.cluster, request, target, subresource ?? '');
+}
+
+/** The object, or its metadata alone where that is what the request accepts. */
+function inForm(object: StoredObject, accept: string): JsonObject {
+  if (!accept.includes('as=PartialObjectMetadata')) return object;
+  return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata };
 }
 
 function podSubresource(

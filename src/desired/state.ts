@@ -75,6 +75,8 @@ export interface Notice {
 }
 
 export interface DesiredVault {
+  /** "clusterUid/namespace/name" */
+  owner: string;
   pkiRoles: VaultObject[];
   policy: { name: string; rules: string };
   authRole: VaultObject;

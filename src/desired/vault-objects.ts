@@ -7,18 +7,26 @@ import type { DesiredVault, VaultObject } from './state.ts';
 /** Starts the first line of the policy; "clusterUid/namespace/name" of the owner follows. */
 export const OWNER_MARK = `# ${MANAGER} owner: `;
 
+/**
+ * Starts the URI by which a PKI role tells the same. No other field of a role can hold it without a trace in the
+ * certificates: this one only allows the URI as a name, which no request asks for and no NATS user has.
+ */
+export const OWNER_URI = `${MANAGER}://`;
+
 /** Seconds that a token of cert-manager lives: long enough to sign one certificate. */
 const ISSUER_TOKEN_SECONDS = 120;
 
 /**
  * What Vault needs to sign for this cluster: a PKI role for each identity that no ClusterIssuer signs, and a login for
- * cert-manager that may do nothing but sign by them. `clusterUid` tells in the policy whose these objects are.
+ * cert-manager that may do nothing but sign by them. `clusterUid` tells, with namespace and name, whose these objects are.
  */
 export function vaultObjects(inputs: Inputs, names: Names, identities: Identity[], clusterUid: string): DesiredVault {
   const own = identities.filter(({ clusterIssuer }) => clusterIssuer === null);
+  const owner = `${clusterUid}/${names.namespace}/${names.cluster}`;
   return {
-    pkiRoles: own.map((identity) => pkiRole(inputs, names, identity)),
-    policy: { name: names.vaultPolicy, rules: policyRules(inputs, names, own, clusterUid) },
+    owner,
+    pkiRoles: own.map((identity) => pkiRole(inputs, names, identity, owner)),
+    policy: { name: names.vaultPolicy, rules: policyRules(inputs, names, own, owner) },
     authRole: authRole(inputs, names),
   };
 }
@@ -32,7 +40,7 @@ export function signPath(inputs: Inputs, names: Names, { purpose }: Identity): s
  * A PKI role that signs exactly the names of one identity: no subdomain, wildcard, IP address or other name.
  * https://developer.hashicorp.com/vault/api-docs/secret/pki#create-update-role
  */
-function pkiRole(inputs: Inputs, names: Names, identity: Identity): VaultObject {
+function pkiRole(inputs: Inputs, names: Names, identity: Identity, owner: string): VaultObject {
   const { purpose, dnsNames, usages, lifetimeHours } = identity;
   return {
     path: [...inputs.vault_internal_pki_backend_mount_path.split('/'), 'roles', issuerName(names.cluster, purpose)],
@@ -50,7 +58,7 @@ function pkiRole(inputs: Inputs, names: Names, identity: Identity): VaultObject 
       allow_wildcard_certificates: false,
       enforce_hostnames: true,
       allow_ip_sans: false,
-      allowed_uri_sans: [],
+      allowed_uri_sans: [OWNER_URI + owner],
       allowed_other_sans: [],
       allowed_serial_numbers: [],
       code_signing_flag: false,
@@ -67,12 +75,11 @@ function pkiRole(inputs: Inputs, names: Names, identity: Identity): VaultObject 
   };
 }
 
-function policyRules(inputs: Inputs, names: Names, identities: Identity[], clusterUid: string): string {
-  const owner = `${OWNER_MARK}${clusterUid}/${names.namespace}/${names.cluster}\n`;
+function policyRules(inputs: Inputs, names: Names, identities: Identity[], owner: string): string {
   const rules = identities.map(
     (identity) => `path "${signPath(inputs, names, identity)}" { capabilities = ["update"] }\n`,
   );
-  return owner + rules.join('');
+  return `${OWNER_MARK}${owner}\n${rules.join('')}`;
 }
 
 /** https://developer.hashicorp.com/vault/api-docs/auth/kubernetes#create-update-role */

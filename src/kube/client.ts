@@ -21,6 +21,8 @@ export interface Access {
  */
 export interface KubeClient {
   get(kind: Kind, namespace: string | undefined, name: string): Promise<KubeObject | null>;
+  /** The object with nothing but its metadata: what a Secret holds is not even sent. */
+  getMetadata(kind: Kind, namespace: string | undefined, name: string): Promise<KubeObject | null>;
   /** Objects carry their kind, unlike in the API server's own lists. An absent CRD or namespace is an empty list. */
   list(kind: Kind, namespace: string | undefined, selectors?: ListSelectors): Promise<KubeObject[]>;
   /**
@@ -86,6 +88,9 @@ export interface ListSelectors {
   limit?: number;
 }
 
+/** https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches */
+const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
+
 export function createKubeClient(transport: Transport): KubeClient {
   async function send(tried: string, request: HttpRequest): Promise<HttpResponse> {
     try {
@@ -117,6 +122,13 @@ export function createKubeClient(transport: Transport): KubeClient {
     get(kind, namespace, name) {
       const path = pathOf(RESOURCES[kind], namespace, name);
       return exchange(`Reading ${describe(kind, namespace, name)}`, { method: 'GET', path }, [404]);
+    },
+
+    async getMetadata(kind, namespace, name) {
+      const path = pathOf(RESOURCES[kind], namespace, name);
+      const request: HttpRequest = { method: 'GET', path, headers: { accept: METADATA_ONLY } };
+      const found = await exchange(`Reading the metadata of ${describe(kind, namespace, name)}`, request, [404]);
+      return found === null ? null : { apiVersion: RESOURCES[kind].apiVersion, kind, metadata: found.metadata };
     },
 
     async list(kind, namespace, selectors = {}) {

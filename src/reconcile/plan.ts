@@ -1,6 +1,6 @@
 import { inventoryId, MEMBER_LABEL } from '../desired/apply-set.ts';
 import type { DesiredState, Share } from '../desired/state.ts';
-import { isJsonObject, type JsonObject } from '../json.ts';
+import { digText, isJsonObject, type JsonObject } from '../json.ts';
 import { type ApplyOptions, describe, type KubeClient } from '../kube/client.ts';
 import { ApplyConflict } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -94,7 +94,9 @@ async function planObjects(sources: PlanSources, { objects, shares }: DesiredSta
     Promise.all(objects.map((object) => planObject(sources, object, {}))),
     Promise.all(shares.map(({ object, manager, takesFrom }) => planObject(sources, object, { manager, takesFrom }))),
   ]);
-  const foreign = own.filter((result) => result instanceof ForeignObject);
+  const certificates = own.filter((result) => isChange(result)).filter(({ object }) => object.kind === 'Certificate');
+  const secrets = await Promise.all(certificates.map((change) => foreignSecret(sources, change)));
+  const foreign = [...own, ...secrets].filter((result) => result instanceof ForeignObject);
   if (foreign.length > 0) throw foreignProblem(foreign);
   throwConflicts(
     own,
@@ -138,6 +140,20 @@ function foreignProblem(foreign: ForeignObject[]): Problem {
     }),
     next: 'Give this cluster another name by the input name, or rename or delete these objects if they are not in use.',
   });
+}
+
+/**
+ * The Secret that a new Certificate would have cert-manager overwrite; null where there is none, or where it is what
+ * cert-manager made for an earlier Certificate of this name, which it keeps.
+ */
+async function foreignSecret(
+  { kube }: PlanSources,
+  { action, object: { metadata, spec } }: ObjectChange,
+): Promise<ForeignObject | null> {
+  if (action !== 'create') return null;
+  const secret = await kube.getMetadata('Secret', metadata.namespace, digText(spec, 'secretName'));
+  const maker = secret?.metadata.annotations?.['cert-manager.io/certificate-name'];
+  return secret === null || maker === metadata.name ? null : new ForeignObject(secret);
 }
 
 async function planObject(sources: PlanSources, object: KubeObject, options: ApplyOptions): Promise<Comparison> {

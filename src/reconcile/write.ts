@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { commonLabels } from '../desired/labels.ts';
-import type { DesiredState } from '../desired/state.ts';
+import type { DesiredState, DesiredVault } from '../desired/state.ts';
 import { digText } from '../json.ts';
 import { type ApplyOptions, describe } from '../kube/client.ts';
 import { ApplyConflict } from '../kube/errors.ts';
@@ -9,7 +9,7 @@ import { type Kind, kindOf } from '../kube/resources.ts';
 import { CONFIG_FILE } from '../nats/layout.ts';
 import { configHash } from '../nats/restart.ts';
 import { Problem } from '../problem.ts';
-import { applyVaultChanges } from '../vault/objects.ts';
+import { applyVault } from '../vault/plan.ts';
 import { writeBudget } from './budget.ts';
 import { retryRefused, waitForCertificates } from './certificates.ts';
 import type { RunContext, WriteContext } from './context.ts';
@@ -50,7 +50,7 @@ export async function writePlan(
   );
   const loadTimes = reloads ? await configLoadTimes(context) : new Map<string, string>();
 
-  await writeVault(context, plan);
+  if (plan.vault.length > 0) await writeVault(context, desired.vault);
   await writeObjects(context, plan, BEFORE_CERTIFICATES);
   await retryRefused(context);
   if (context.inputs.wait) await waitForCertificates(context);
@@ -80,10 +80,9 @@ async function writeInventory(context: WriteContext, scope: Scope, deployment: D
   await apply(context, renderInventory(namespace, name, commonLabels(inputs, name), scope, deployment));
 }
 
-async function writeVault(context: WriteContext, plan: Plan): Promise<void> {
+async function writeVault(context: WriteContext, desired: DesiredVault): Promise<void> {
   context.assertHeld();
-  await applyVaultChanges(context.vault, plan.vault);
-  for (const { action, path, fields } of plan.vault) {
+  for (const { action, path, fields } of await applyVault(context.vault, desired)) {
     const named = action === 'create' ? [] : fields.map(({ name }) => name);
     record(context, { action, object: `Vault ${path.join('/')}`, fields: named });
   }

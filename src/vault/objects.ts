@@ -45,17 +45,6 @@ export function diffVault(desired: DesiredVault, live: LiveVault): VaultChange[]
   return changes.filter((change) => change !== null);
 }
 
-/**
- * Writes the policy first: its first line is the owner's mark, by which the next run knows what an interrupted one left.
- * Nobody can log in before the last write, the auth role.
- */
-export async function applyVaultChanges(client: VaultClient, changes: VaultChange[]): Promise<void> {
-  for (const kind of ['policy', 'pkiRole', 'authRole'] as const) {
-    const wave = changes.filter((change) => change.kind === kind);
-    await Promise.all(wave.map((change) => client.write(change.path, change.body)));
-  }
-}
-
 export function policyPath(name: string): string[] {
   return ['sys', 'policies', 'acl', name];
 }

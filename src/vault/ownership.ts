@@ -1,6 +1,6 @@
 import type { DesiredVault } from '../desired/state.ts';
-import { OWNER_MARK } from '../desired/vault-objects.ts';
-import type { Json } from '../json.ts';
+import { OWNER_MARK, OWNER_URI } from '../desired/vault-objects.ts';
+import type { Json, JsonObject } from '../json.ts';
 import { Problem } from '../problem.ts';
 import { type FieldChange, type LiveVault, policyPath, type VaultChange } from './objects.ts';
 import { pathText } from './path.ts';
@@ -8,72 +8,142 @@ import { pathText } from './path.ts';
 /** Items of a list that a message shows. */
 const SHOWN = 4;
 
-/** Who the objects belong to: "clusterUid/namespace/name" from the policy's first line; null where it is not marked. */
-function ownerOf(rules: string): string | null {
+/** An object of the right name that is not this cluster's. */
+interface ForeignObject {
+  path: string[];
+  /** Whose it is, or why nobody knows. */
+  words: string;
+  /** Whether it tells who owns it: then it can only be removed, else also be handed over. */
+  owned: boolean;
+}
+
+/**
+ * Throws a Problem (conflict) that names every object which is not this cluster's, rather than have one overwritten or
+ * shared. Their names leave the namespace out or join it ambiguously; whose they are is told by the policy's first line,
+ * by a URI of the PKI roles, and by the ServiceAccount that the auth role is bound to. What carries no mark follows the
+ * policy: under one of this cluster it was made by an earlier version of this action.
+ */
+export function checkOwnership(desired: DesiredVault, live: LiveVault, changes: VaultChange[]): void {
+  const foreign = [
+    foreignPolicy(desired, live.policy),
+    ...desired.pkiRoles.map((role, index) => foreignPkiRole(desired, live, changes, role.path, live.pkiRoles[index])),
+    foreignAuthRole(desired, live, changes),
+  ].filter((object) => object !== null);
+  if (foreign.length > 0) throw foreignProblem(desired, foreign);
+}
+
+function foreignPolicy(desired: DesiredVault, live: string | null): ForeignObject | null {
+  const path = policyPath(desired.policy.name);
+  if (live === null) return null;
+  const owner = policyOwner(live);
+  if (owner !== null) return owner === desired.owner ? null : ownedBy(path, owner);
+  if (hasSameRules(desired, live)) return null;
+  return { path, words: 'has other rules and no mark of an owner', owned: false };
+}
+
+function foreignPkiRole(
+  desired: DesiredVault,
+  live: LiveVault,
+  changes: VaultChange[],
+  path: string[],
+  role: JsonObject | null | undefined,
+): ForeignObject | null {
+  if (!role) return null;
+  const owners = roleOwners(role);
+  const other = owners.find((owner) => owner !== desired.owner);
+  if (other !== undefined) return ownedBy(path, other);
+  if (owners.length > 0 || isOwnPolicy(desired, live.policy)) return null;
+  const fields = changedFields(changes, path).filter(({ name }) => name !== MARKED_FIELD);
+  // With the same values it may be another cluster's of this name: only a policy of this namespace speaks against that.
+  if (fields.length === 0 && live.policy !== null && hasSameRules(desired, live.policy)) return null;
+  return unmarked(path, fields);
+}
+
+function foreignAuthRole(desired: DesiredVault, live: LiveVault, changes: VaultChange[]): ForeignObject | null {
+  const { path, parameters } = desired.authRole;
+  if (live.authRole === null) return null;
+  const names = textsIn(live.authRole.bound_service_account_names);
+  const namespaces = textsIn(live.authRole.bound_service_account_namespaces);
+  if (
+    isForOthers(names, textsIn(parameters.bound_service_account_names)) ||
+    isForOthers(namespaces, textsIn(parameters.bound_service_account_namespaces))
+  ) {
+    const words = `is bound to ServiceAccount ${names.join(', ')} in namespace ${namespaces.join(', ')}`;
+    return { path, words, owned: true };
+  }
+  const fields = changedFields(changes, path);
+  return fields.length === 0 || isOwnPolicy(desired, live.policy) ? null : unmarked(path, fields);
+}
+
+/** The parameter of a PKI role that carries the mark. */
+const MARKED_FIELD = 'allowed_uri_sans';
+
+/** "clusterUid/namespace/name" from the policy's first line; null where it is not marked. */
+function policyOwner(rules: string): string | null {
   const [first = ''] = rules.trim().split('\n');
   return first.startsWith(OWNER_MARK) ? first.slice(OWNER_MARK.length).trim() : null;
 }
 
-/**
- * Throws a Problem (conflict) rather than let the changes overwrite what is not this cluster's. PKI and auth roles cannot
- * carry a mark, and their names leave the namespace out or join it ambiguously: the policy's mark speaks for all of them.
- */
-export function checkOwnership(desired: DesiredVault, live: LiveVault, changes: VaultChange[]): void {
-  if (live.policy !== null) checkPolicy(desired.policy, live.policy);
-  if (live.policy !== null && ownerOf(live.policy) !== null) return;
-  const foreign = changes.filter((change) => change.kind !== 'policy' && change.action === 'update');
-  if (foreign.length > 0) throw foreignRoles(desired.policy, foreign);
+/** As many as there are marks on it: of one owner, unless somebody marked it by hand. */
+function roleOwners(role: JsonObject): string[] {
+  return textsIn(role[MARKED_FIELD])
+    .filter((uri) => uri.startsWith(OWNER_URI))
+    .map((uri) => uri.slice(OWNER_URI.length));
 }
 
-function checkPolicy(policy: DesiredVault['policy'], live: string): void {
-  const owner = ownerOf(live);
-  if (owner !== null && owner === ownerOf(policy.rules)) return;
-  if (owner !== null) throw foreignPolicy(policy, owner);
-  if (live.trim() !== withoutMark(policy.rules)) throw unmarkedPolicy(policy);
+function isOwnPolicy(desired: DesiredVault, live: string | null): boolean {
+  return live !== null && policyOwner(live) === desired.owner;
 }
 
-function withoutMark(rules: string): string {
-  return rules.trim().split('\n').slice(1).join('\n').trim();
+/** Whether a policy that carries no mark says what the desired one says. */
+function hasSameRules({ policy }: DesiredVault, live: string): boolean {
+  return live.trim() === policy.rules.trim().split('\n').slice(1).join('\n').trim();
 }
 
-function foreignPolicy(policy: DesiredVault['policy'], owner: string): Problem {
+/** Whether it is bound, but to none of ours: one that was opened to all ("*") is still ours. */
+function isForOthers(bound: string[], ours: string[]): boolean {
+  return bound.length > 0 && !bound.some((name) => name === '*' || ours.includes(name));
+}
+
+function changedFields(changes: VaultChange[], path: string[]): FieldChange[] {
+  return changes.find((change) => pathText(change.path) === pathText(path))?.fields ?? [];
+}
+
+function textsIn(list: Json | undefined): string[] {
+  return Array.isArray(list) ? list.map(String) : [];
+}
+
+function ownedBy(path: string[], owner: string): ForeignObject {
   const [uid, namespace, name] = owner.split('/');
-  return new Problem({
-    kind: 'conflict',
-    tried: tried(policy),
-    reason:
-      `it belongs to NATS cluster ${name} in namespace ${namespace} of the Kubernetes cluster whose kube-system ` +
-      `namespace has uid ${uid}.`,
-    next:
-      'Choose another `name`, another PKI mount (vault_internal_pki_backend_mount_path) or another vault_namespace. ' +
-      `If that cluster is gone for good, replace the policy's first line by ${JSON.stringify(markLine(policy))} and run again.`,
-  });
+  const words =
+    `belongs to NATS cluster ${name} in namespace ${namespace} of the Kubernetes cluster whose kube-system namespace ` +
+    `has uid ${uid}`;
+  return { path, words, owned: true };
 }
 
-function unmarkedPolicy(policy: DesiredVault['policy']): Problem {
-  return new Problem({
-    kind: 'conflict',
-    tried: tried(policy),
-    reason: 'it exists with other rules and without the mark of this action, so somebody else manages it.',
-    next:
-      'Choose another `name` or another vault_namespace. To hand it over to this action, ' +
-      `put ${JSON.stringify(markLine(policy))} before its first line and run again.`,
-  });
+function unmarked(path: string[], fields: FieldChange[]): ForeignObject {
+  const values = fields.length === 0 ? '' : `, and other values: ${fields.map(difference).join(', ')}`;
+  return { path, words: `has no mark of an owner${values}`, owned: false };
 }
 
-function foreignRoles(policy: DesiredVault['policy'], changes: VaultChange[]): Problem {
+function foreignProblem(desired: DesiredVault, foreign: ForeignObject[]): Problem {
+  const onlyPki = foreign.every(({ path }) => desired.pkiRoles.some((role) => pathText(role.path) === pathText(path)));
+  const elsewhere = onlyPki ? 'another PKI mount (vault_internal_pki_backend_mount_path)' : 'another vault_namespace';
+  const next = [`Choose another \`name\` or ${elsewhere}.`];
+  if (foreign.some(({ owned }) => owned))
+    next.push('Where the owner is gone for good, remove what it left (vault delete PATH) and run again.');
+  if (foreign.some(({ owned }) => !owned))
+    next.push(
+      `To hand over to this action what has no mark, make ${JSON.stringify(OWNER_MARK + desired.owner)} the first ` +
+        `line of policy ${desired.policy.name} and run again.`,
+    );
   return new Problem({
     kind: 'conflict',
-    tried: `Taking ${changes.map((change) => pathText(change.path)).join(', ')} for this cluster`,
-    reason: `they exist with other values and nothing marks them as this cluster's: ${changes.map(differences).join('; ')}.`,
-    next:
-      'Choose another `name`, or another PKI mount (vault_internal_pki_backend_mount_path). To hand them over to this ' +
-      `action, write a policy ${policy.name} whose first line is ${JSON.stringify(markLine(policy))} and run again.`,
+    tried: `Comparing Vault with what NATS cluster ${desired.owner.split('/').slice(1).reverse().join(' in namespace ')} needs`,
+    reason: "Objects of the names that it needs are not this cluster's; they were left as they are.",
+    findings: foreign.map(({ path, words }) => `${pathText(path)} ${words}`),
+    next: next.join(' '),
   });
-}
-
-function differences(change: VaultChange): string {
-  return `${change.path.at(-1)}: ${change.fields.map(difference).join(', ')}`;
 }
 
 /** Of lists only what one side lacks: a server role names dozens of hosts. */
@@ -90,12 +160,4 @@ function without(list: Json[], others: Json[]): Json[] {
 function some(list: Json[]): string {
   const rest = list.length - SHOWN;
   return JSON.stringify(list.slice(0, SHOWN)) + (rest > 0 ? ` and ${rest} more` : '');
-}
-
-function tried(policy: DesiredVault['policy']): string {
-  return `Taking Vault policy ${policy.name} (${pathText(policyPath(policy.name))}) for this cluster`;
-}
-
-function markLine(policy: DesiredVault['policy']): string {
-  return `${OWNER_MARK}${ownerOf(policy.rules)}`;
 }
