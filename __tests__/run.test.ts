@@ -288,6 +288,58 @@ describe('a run that fails', () => {
     expect((await runOnce()).writes).toEqual([]);
   });
 
+  test.each([
+    [16, 4],
+    [4, 24],
+  ])(
+    'between Vault and the Certificates of a lifetime that goes from %i h to %i h is completed by the next',
+    async (from, to) => {
+      const { runOnce, kube, vault } = world();
+      await runOnce({ vault_credential_lifetime_hours: from });
+      const apply = kube.apply;
+      kube.apply = (object, options) =>
+        object.kind === 'Certificate' && options?.dryRun !== true
+          ? Promise.reject(new Problem({ kind: 'connection', tried: 'Applying', reason: 'Gone.', next: '' }))
+          : apply(object, options);
+      const inputs = { vault_credential_lifetime_hours: to };
+      expect((await runOnce(inputs)).ended).toMatchObject({ details: { reason: 'Gone.' } });
+      expect(vault.store.get('pki/internal/roles/nats-admin-nats-a')).toMatchObject({
+        ttl: to * 3600,
+        max_ttl: to * 3600,
+      });
+      expect(kube.stored('Certificate', 'nats-a-admin-creds').spec).toMatchObject({ duration: `${from}h0m0s` });
+
+      kube.apply = apply;
+      const { ended, report } = await runOnce(inputs);
+      expect(ended).toBeNull();
+      expect(report.changes).toEqual(
+        ['superuser', 'admin', 'reader'].map((role) => ({
+          action: 'update',
+          object: `Certificate demo/nats-a-${role}-creds`,
+          fields: ['spec.duration'],
+        })),
+      );
+      expect((await runOnce(inputs)).writes).toEqual([]);
+    },
+  );
+
+  test("because a server's key does not fit restarts no server, and is completed by the next", async () => {
+    const { runOnce, kube } = world();
+    await runOnce();
+    const good = kube.stored('Secret', 'nats-a-server-certs');
+    kube.put({ ...good, data: { ...(isJsonObject(good.data) ? good.data : {}), 'tls.key': '' } });
+    const restarting = { fsync_interval_seconds: 30 };
+    const { ended, writes } = await runOnce(restarting);
+    expect(ended).toMatchObject({
+      details: { kind: 'unhealthy', findings: ['Secret nats-a-server-certs: tls.key is not the key of tls.crt'] },
+    });
+    expect(writes.filter((write) => write.includes('StatefulSet') || write.includes('Pod'))).toEqual([]);
+    expect((await runOnce()).ended).toMatchObject({ details: { kind: 'unhealthy' } });
+
+    kube.put(good);
+    expect((await runOnce(restarting)).ended).toBeNull();
+  });
+
   test('at an object that somebody took meanwhile names field and manager', async () => {
     const { runOnce, kube } = world();
     await runOnce();

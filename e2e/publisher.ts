@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { waitFor } from './cluster.ts';
@@ -7,23 +9,28 @@ export interface Publisher {
   stop(): Promise<Set<string>>;
   /** Milliseconds between two acknowledgements, the longest so far. */
   longestGap(): number;
+  /** How often a message had to be sent again. */
+  retries(): number;
 }
 
-/** Publishes one message after another on the subject `events`, until stopped; a failed one is sent again under its id. */
-export function startPublisher(connection: NatsConnection): Publisher {
+/**
+ * Publishes on the subject `events` until stopped, one message after another or so many a second; a failed one is sent
+ * again under its id.
+ */
+export function startPublisher(connection: NatsConnection, { perSecond }: { perSecond?: number } = {}): Publisher {
   const client = jetstream(connection);
+  // A server takes the ids of an earlier publisher for duplicates.
+  const publisher = randomUUID();
   const acknowledged = new Set<string>();
   let stopped = false;
   let last = performance.now();
   let longest = 0;
-  const publishing = (async () => {
-    for (let number = 1; !stopped; number++) {
-      const id = `event-${number}`;
-      while (!stopped && !(await isAcknowledged(id))) {
-        // Sent again at once: the request's own timeout paces it.
-      }
-    }
-  })();
+  let failed = 0;
+
+  async function publish(number: number): Promise<void> {
+    const id = `event-${publisher}-${number}`;
+    while (!stopped && !(await isAcknowledged(id))) failed++; // Sent again at once: the request's own timeout paces it.
+  }
   async function isAcknowledged(id: string): Promise<boolean> {
     try {
       await client.publish('events', id, { msgID: id, timeout: 2_000 });
@@ -35,6 +42,20 @@ export function startPublisher(connection: NatsConnection): Publisher {
     acknowledged.add(id);
     return true;
   }
+  async function oneAfterAnother(): Promise<void> {
+    for (let number = 1; !stopped; number++) await publish(number);
+  }
+  async function atRate(rate: number): Promise<void> {
+    const start = performance.now();
+    const underWay = new Set<Promise<void>>();
+    for (let number = 1; !stopped; number++) {
+      await sleep(Math.max(0, start + (number * 1000) / rate - performance.now()));
+      const one: Promise<void> = publish(number).finally(() => underWay.delete(one));
+      underWay.add(one);
+    }
+    await Promise.all(underWay);
+  }
+  const publishing = perSecond === undefined ? oneAfterAnother() : atRate(perSecond);
   return {
     async stop() {
       stopped = true;
@@ -42,6 +63,7 @@ export function startPublisher(connection: NatsConnection): Publisher {
       return acknowledged;
     },
     longestGap: () => Math.round(longest),
+    retries: () => failed,
   };
 }
 

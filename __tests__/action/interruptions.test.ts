@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { startMain } from '../../simulator/runner.ts';
-import { dig } from '../../src/json.ts';
+import { dig, digText } from '../../src/json.ts';
 import { startWorld, type World, writesTo } from './world.ts';
 
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/demo/leases/nats';
@@ -29,6 +29,32 @@ test.each([
   expect((await world.apply()).errors).toEqual([]);
   expect(await world.writesDuring(() => world.apply())).toEqual([]);
 });
+
+test.each(['4', '24'])(
+  'a run that is killed between Vault and the Certificates of a lifetime of %s h is completed by the next',
+  async (hours) => {
+    await world.apply();
+    const inputs = { ...world.inputs, vault_credential_lifetime_hours: hours };
+    world.faults.add({ effect: 'hang', matches: writesTo('/certificates/nats-') });
+    const step = startMain(inputs);
+    await world.requestTo('/v1/pki/internal/roles/nats-admin-nats', step);
+    await world.requestTo('/certificates/nats-admin-creds', step);
+    step.process.kill('SIGKILL');
+    await step.ended;
+    world.faults.clear();
+    await world.kube('DELETE', LEASE);
+    expect((await world.apply(inputs)).errors).toEqual([]);
+    const status = dig(
+      await world.kube('GET', '/apis/cert-manager.io/v1/namespaces/demo/certificates/nats-admin-creds'),
+      'status',
+    );
+    const issued = Date.parse(digText(status, 'notBefore'));
+    const hoursLater = (field: string) => Math.round((Date.parse(digText(status, field)) - issued) / 3_600_000);
+    expect(hoursLater('notAfter')).toBe(Number(hours));
+    expect(hoursLater('renewalTime')).toBe(Number(hours) / 2);
+    expect(await world.writesDuring(() => world.apply(inputs))).toEqual([]);
+  },
+);
 
 test('a cancelled run ends within seconds, gives the lock back and says what stays', async () => {
   world.behaviour.unschedulable = true;

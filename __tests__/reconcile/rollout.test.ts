@@ -1,13 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { JsonObject } from '../../src/json.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
-import {
-  configLoadTimes,
-  rolloutProgress,
-  touchPods,
-  waitForReload,
-  waitForRollout,
-} from '../../src/reconcile/rollout.ts';
+import { configLoads, rolloutProgress, touchPods, waitForReload, waitForRollout } from '../../src/reconcile/rollout.ts';
 import { problemOf } from '../fakes/problem.ts';
 import { contextWith, LABELS } from './context.ts';
 
@@ -162,7 +156,7 @@ describe('a reload', () => {
 
   test('has come when every server tells a new time', async () => {
     const context = contextOf({ a: '1', b: '1' });
-    const before = await configLoadTimes(context);
+    const before = await configLoads(context);
     const sleep = context.clock.sleep;
     context.clock.sleep = async (milliseconds) => {
       context.kube.podAnswers.set(context.clock.slept.length < 3 ? 'a/varz' : 'b/varz', { config_load_time: '2' });
@@ -177,7 +171,7 @@ describe('a reload', () => {
 
   test('is waited for while a server does not answer', async () => {
     const context = contextOf({ a: '1' });
-    const before = await configLoadTimes(context);
+    const before = await configLoads(context);
     context.kube.podAnswers.clear();
     const { details } = await problemOf(waitForReload(context, before));
     expect(details.reason).toBe('After 60 s: not reloaded yet: a.');
@@ -187,9 +181,40 @@ describe('a reload', () => {
     );
   });
 
+  const REFUSED = '[ERR] Failed to reload server configuration: tls: private key does not match public key';
+
+  test('that a server refuses ends the wait after 10 s with its words', async () => {
+    const context = contextOf({ a: '1', b: '1' });
+    context.kube.podLogs.set('b/nats', `[1] 10:00:00 ${REFUSED}\n[1] 10:00:01 [INF] something else\n`);
+    const before = await configLoads(context);
+    context.kube.podAnswers.set('a/varz', { config_load_time: '2' });
+    context.kube.podLogs.set('b/nats', `[1] 10:00:00 ${REFUSED}\n[1] 10:01:00 ${REFUSED}\n`);
+    const started = context.clock.now();
+    const { details } = await problemOf(waitForReload(context, before));
+    expect(context.clock.now() - started).toBe(10_000);
+    expect(details).toMatchObject({
+      kind: 'unhealthy',
+      reason: 'demo/b refused it and keeps the old one: tls: private key does not match public key.',
+    });
+  });
+
+  test('goes on where a server refused an earlier one, or takes the next', async () => {
+    const context = contextOf({ a: '1', b: '1' });
+    context.kube.podLogs.set('a/nats', `[1] 10:00:00 ${REFUSED}\n`);
+    const before = await configLoads(context);
+    context.kube.podLogs.set('b/nats', `[1] 10:01:00 ${REFUSED}\n`);
+    const sleep = context.clock.sleep;
+    context.clock.sleep = async (milliseconds) => {
+      if (context.clock.slept.length === 40) context.kube.podAnswers.set('b/varz', { config_load_time: '2' });
+      if (context.clock.slept.length === 80) context.kube.podAnswers.set('a/varz', { config_load_time: '2' });
+      await sleep(milliseconds);
+    };
+    await expect(waitForReload(context, before)).resolves.toBeUndefined();
+  });
+
   test('is not waited for on a pod that was scaled away', async () => {
     const context = contextOf({ a: '1', b: '1' });
-    const before = await configLoadTimes(context);
+    const before = await configLoads(context);
     context.kube.take('Pod', 'b');
     context.kube.podAnswers.set('a/varz', { config_load_time: '2' });
     await expect(waitForReload(context, before)).resolves.toBeUndefined();
@@ -199,6 +224,6 @@ describe('a reload', () => {
     const context = contextOf({ a: '1' });
     await touchPods(context, ['a', 'gone'], 'hash');
     expect(context.kube.writes).toEqual(['patch Pod demo/a']);
-    expect(context.kube.stored('Pod', 'a').metadata.annotations).toEqual({ 'kube-nats-action/config-hash': 'hash' });
+    expect(context.kube.stored('Pod', 'a').metadata.annotations).toEqual({ 'kube-nats-action/files-hash': 'hash' });
   });
 });

@@ -3,16 +3,17 @@ import { dig, digText } from '../json.ts';
 import { labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { MANAGER } from '../manager.ts';
-import { PORTS } from '../nats/layout.ts';
+import { PORTS, SERVER_CONTAINER } from '../nats/layout.ts';
+import { Problem } from '../problem.ts';
 import type { RunContext } from './context.ts';
 import { explain, troublesOf } from './diagnosis.ts';
 import { replaceStuckPods, revisionOf } from './stuck-pods.ts';
 import { type Progress, until } from './until.ts';
 
-/** Touched on a pod so that its kubelet looks at the ConfigMap at once. */
-const CONFIG_HASH_ANNOTATION = `${MANAGER}/config-hash`;
+/** Touched on a pod so that its kubelet looks at the ConfigMap and the Secrets at once. */
+const FILES_HASH_ANNOTATION = `${MANAGER}/files-hash`;
 
-/** Milliseconds between the first sight of a hopeless pod and the end of the wait: some troubles pass (a late Secret). */
+/** Milliseconds between the first sight of a trouble and the end of the wait: some pass (a late Secret or file). */
 const GRACE = 10_000;
 
 /**
@@ -81,32 +82,54 @@ export function podsOf({ kube, namespace, name }: RunContext): Promise<KubeObjec
   return kube.list('Pod', namespace, { labels: podSelector(name) });
 }
 
-/** When each pod's server last loaded its configuration, by pod; '' where it does not answer. */
-export async function configLoadTimes(context: RunContext): Promise<Map<string, string>> {
-  const { kube, namespace } = context;
-  const pods = await podsOf(context);
-  const times = await Promise.all(
-    pods.map(async ({ metadata: { name } }): Promise<[string, string]> => {
-      const varz = await kube.getFromPod(namespace, name, PORTS.monitoring, '/varz');
-      return [name, digText(varz ?? undefined, 'config_load_time')];
-    }),
-  );
-  return new Map(times);
+/** Where a server stands with its configuration. */
+export interface ConfigLoad {
+  /** When it last loaded one; '' where it does not answer. */
+  time: string;
+  /** Its last words on one that it refused; '' where it refused none. */
+  refusal: string;
 }
 
+/** By pod, where each server stands with its configuration. */
+export async function configLoads(context: RunContext): Promise<Map<string, ConfigLoad>> {
+  const { kube, namespace } = context;
+  const pods = await podsOf(context);
+  const loads = await Promise.all(
+    pods.map(async ({ metadata: { name } }): Promise<[string, ConfigLoad]> => {
+      const [varz, refusal] = await Promise.all([
+        kube.getFromPod(namespace, name, PORTS.monitoring, '/varz'),
+        lastRefusal(context, name),
+      ]);
+      return [name, { time: digText(varz ?? undefined, 'config_load_time'), refusal }];
+    }),
+  );
+  return new Map(loads);
+}
+
+/** The last line in which a server refuses a reload, with its time; '' where its latest lines hold none. */
+async function lastRefusal({ kube, namespace }: RunContext, pod: string): Promise<string> {
+  const text = await kube.podLog(namespace, pod, SERVER_CONTAINER, { tailLines: 200, previous: false });
+  return text.split('\n').findLast((line) => line.includes(REFUSAL)) ?? '';
+}
+
+/** https://github.com/nats-io/nats-server/blob/v2.14.6/server/signal.go#L83 */
+const REFUSAL = 'Failed to reload server configuration: ';
+
 /** Makes the kubelets bring changed files to the pods at once: by themselves they look about once a minute. */
-export async function touchPods({ kube, namespace }: RunContext, pods: string[], configHash: string): Promise<void> {
-  const patch = { metadata: { annotations: { [CONFIG_HASH_ANNOTATION]: configHash } } };
+export async function touchPods({ kube, namespace }: RunContext, pods: string[], filesHash: string): Promise<void> {
+  const patch = { metadata: { annotations: { [FILES_HASH_ANNOTATION]: filesHash } } };
   await Promise.all(pods.map((pod) => kube.patch('Pod', namespace, pod, patch)));
 }
 
 /**
- * Waits until every server has loaded a changed nats.conf, by the reloader's signal or by a restart.
+ * Waits until every server has loaded a changed nats.conf, by the reloader's signal or by a restart. Ends early when one
+ * of them refuses it.
  *
- * @param before what configLoadTimes told before the ConfigMap was written
+ * @param before what configLoads told before the ConfigMap was written
  */
-export async function waitForReload(context: RunContext, before: Map<string, string>): Promise<void> {
-  const { namespace, name } = context;
+export async function waitForReload(context: RunContext, before: Map<string, ConfigLoad>): Promise<void> {
+  const { clock, namespace, name } = context;
+  let refusedSince: number | undefined;
   await until(
     {
       ...context,
@@ -115,14 +138,29 @@ export async function waitForReload(context: RunContext, before: Map<string, str
       next: `Look at: kubectl -n ${namespace} logs -l ${podSelector(name)} -c nats --tail=20. A server that refuses a configuration keeps the old one.`,
     },
     async () => {
-      const now = await configLoadTimes(context);
+      const now = await configLoads(context);
       // A pod that is gone was scaled away: there is no server left to load anything.
-      const waiting = [...before]
-        .filter(([pod, time]) => now.has(pod) && (now.get(pod) || time) === time)
-        .map(([pod]) => pod);
-      return waiting.length === 0
-        ? { done: true }
-        : { done: false, missing: `not reloaded yet: ${waiting.join(', ')}` };
+      const waiting = [...before].flatMap(([pod, { time, refusal }]) => {
+        const load = now.get(pod);
+        if (load === undefined || (load.time || time) !== time) return [];
+        return [{ pod, refusal: load.refusal === refusal ? '' : load.refusal }];
+      });
+      if (waiting.length === 0) return { done: true };
+      const refused = waiting.find(({ refusal }) => refusal !== '');
+      refusedSince = refused === undefined ? undefined : (refusedSince ?? clock.now());
+      if (refused !== undefined && refusedSince !== undefined && clock.now() - refusedSince >= GRACE) {
+        throw refusedReload(context, refused);
+      }
+      return { done: false, missing: `not reloaded yet: ${waiting.map(({ pod }) => pod).join(', ')}` };
     },
   );
+}
+
+function refusedReload({ namespace, name }: RunContext, { pod, refusal }: { pod: string; refusal: string }): Problem {
+  return new Problem({
+    kind: 'unhealthy',
+    tried: `Waiting for the servers of ${name} to load their new configuration`,
+    reason: `${namespace}/${pod} refused it and keeps the old one: ${refusal.slice(refusal.indexOf(REFUSAL) + REFUSAL.length)}.`,
+    next: 'Correct what it names and run again: a server that restarts before that may not come up.',
+  });
 }

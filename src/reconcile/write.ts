@@ -16,7 +16,8 @@ import type { RunContext, WriteContext } from './context.ts';
 import { type Deployment, renderInventory, type Scope } from './inventory.ts';
 import type { ObjectChange, Plan } from './plan.ts';
 import { record } from './record.ts';
-import { configLoadTimes, touchPods, waitForReload, waitForRollout } from './rollout.ts';
+import { type ConfigLoad, configLoads, touchPods, waitForReload, waitForRollout } from './rollout.ts';
+import { verifySecrets } from './secrets.ts';
 
 /**
  * The order of writes: what cert-manager needs to log in to Vault, then who signs, then what is signed. The StatefulSet
@@ -48,21 +49,25 @@ export async function writePlan(
   const reloads = plan.objects.some(
     ({ object, fields }) => isConfig(context, object) && fields.some(({ path }) => path.startsWith('data.')),
   );
-  const loadTimes = reloads ? await configLoadTimes(context) : new Map<string, string>();
+  const loads = reloads ? await configLoads(context) : new Map<string, ConfigLoad>();
 
   if (plan.vault.length > 0) await writeVault(context, desired.vault);
   await writeObjects(context, plan, BEFORE_CERTIFICATES);
   await retryRefused(context);
-  if (context.inputs.wait) await waitForCertificates(context);
+  if (context.inputs.wait) {
+    await waitForCertificates(context);
+    // A server that restarts with a key that does not fit would not come up.
+    await verifySecrets(context);
+  }
   await writeObjects(context, plan, AFTER_CERTIFICATES);
 
   if (reloads) {
     context.assertHeld();
-    await touchPods(context, [...loadTimes.keys()], configHash(digText(config, 'data', CONFIG_FILE)));
+    await touchPods(context, [...loads.keys()], configHash(digText(config, 'data', CONFIG_FILE)));
   }
   if (context.inputs.wait) {
     await waitForRollout(context);
-    if (reloads) await waitForReload(context, loadTimes);
+    if (reloads) await waitForReload(context, loads);
   }
   await prune(context, plan);
   if (!isDeepStrictEqual(plan.inventory.after, plan.inventory.during)) {
