@@ -12,7 +12,9 @@ export interface DocumentedStep {
   claims: JsonObject;
 }
 
-const EXAMPLES = readdirSync('examples').map((file) => `examples/${file}`);
+export const EXAMPLES = readdirSync('examples')
+  .filter((file) => file.endsWith('.yml'))
+  .map((file) => `examples/${file}`);
 
 /** Every step with the action in the README's first screen and in the examples. */
 export function documentedSteps(): DocumentedStep[] {

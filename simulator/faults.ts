@@ -1,8 +1,11 @@
 import type { Json } from '../src/json.ts';
+import type { SimulatedRequest, SimulatedResponse } from './http.ts';
 import type { RecordedRequest } from './requests.ts';
 
 export type FaultEffect =
   | { effect: 'answer'; status: number; body?: Json; headers?: { [name: string]: string } }
+  /** An answer that is made from the request. */
+  | { effect: 'reply'; reply: (request: SimulatedRequest) => SimulatedResponse }
   /** The connection is reset and the server did nothing. */
   | { effect: 'reset-before' }
   /** The server acted, and the connection is reset instead of an answer. */

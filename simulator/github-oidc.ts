@@ -19,12 +19,15 @@ export interface Provider {
   publicKey: string;
   /** Claims that every token carries, besides its audience. */
   claims: typeof claims;
+  /** The tokens that it gave. */
+  issued: string[];
   close(): void;
 }
 
 /** Starts the provider on a loopback port. It gives a token only to who shows the job's request token. */
 export async function startProvider(): Promise<Provider> {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const issued: string[] = [];
   const requestToken = 'request-token-of-this-job';
   const server = createServer((request, response) => {
     if (request.headers.authorization !== `Bearer ${requestToken}`) {
@@ -41,7 +44,8 @@ export async function startProvider(): Promise<Provider> {
       .join('.');
     const signature = sign('sha256', Buffer.from(signed), privateKey).toString('base64url');
     response.writeHead(200, { 'Content-Type': 'application/json' });
-    response.end(JSON.stringify({ value: `${signed}.${signature}` }));
+    issued.push(`${signed}.${signature}`);
+    response.end(JSON.stringify({ value: issued.at(-1) }));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -52,6 +56,7 @@ export async function startProvider(): Promise<Provider> {
     },
     publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
     claims,
+    issued,
     close: () => server.close(),
   };
 }

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Json } from '../src/json.ts';
-import type { FaultInjector } from './faults.ts';
+import type { FaultEffect, FaultInjector } from './faults.ts';
 import type { RecordedRequest, ServerName } from './requests.ts';
 
 /** One request as a handler sees it. */
@@ -86,16 +86,22 @@ async function answer(
     incoming.socket.destroy();
     return;
   }
-  const response =
-    fault?.effect === 'answer'
-      ? { status: fault.status, body: fault.body, headers: fault.headers ?? {} }
-      : await handler(request);
+  const response = await respond(fault, request, handler);
   if (fault?.effect === 'reset-after') {
     incoming.socket.destroy();
     return;
   }
   record.status = response.status;
   send(outgoing, response);
+}
+
+function respond(
+  fault: FaultEffect | undefined,
+  request: SimulatedRequest,
+  handler: Handler,
+): SimulatedResponse | Promise<SimulatedResponse> {
+  if (fault?.effect === 'answer') return { status: fault.status, body: fault.body, headers: fault.headers ?? {} };
+  return fault?.effect === 'reply' ? fault.reply(request) : handler(request);
 }
 
 function send(outgoing: ServerResponse, response: SimulatedResponse): void {

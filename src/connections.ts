@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import type { Clock } from './clock.ts';
-import { createPool } from './http/pool.ts';
+import { createPool, secretsOfHeaders } from './http/pool.ts';
 import { withRetry } from './http/retry.ts';
 import type { Environment } from './inputs/environment.ts';
+import { masks } from './inputs/secrets.ts';
 import type { Inputs } from './inputs/table.ts';
 import { type Access, createKubeClient, type KubeClient } from './kube/client.ts';
 import { connect, type Surroundings } from './kube/connect.ts';
@@ -16,22 +17,34 @@ export interface Connections {
   vault: VaultClient;
   /** What reaching Vault asks of the Kubernetes API; empty when Vault is reached directly. */
   vaultAccess: Access[];
-  /** What the kubeconfig holds that must not be printed. */
-  secrets: string[];
   /** Ends the kept-alive connections, which would hold the process. */
   close(): void;
 }
 
-/** Builds the clients of Kubernetes and Vault that the inputs describe. Sends nothing yet. */
+/**
+ * Builds the clients of Kubernetes and Vault that the inputs describe. Sends nothing yet.
+ *
+ * @param mask is told the secrets of the kubeconfig, and what an exec plugin or a file gives before it is sent
+ */
 export function openConnections(
   inputs: Inputs,
   env: Environment,
   clock: Clock,
   userAgent: string,
   progress: (message: string) => void,
+  mask: (secrets: string[]) => void,
 ): Connections {
   const cluster = connect(inputs, surroundingsOf(env));
-  const kubePool = createPool({ url: cluster.server, credentials: cluster.credentials, userAgent });
+  mask(cluster.secrets);
+  const kubePool = createPool({
+    url: cluster.server,
+    async credentials() {
+      const credentials = await cluster.credentials();
+      mask(masks(secretsOfHeaders(credentials.headers)));
+      return credentials;
+    },
+    userAgent,
+  });
   const route = vaultRoute(inputs);
   const vaultPool = route.direct
     ? createPool({
@@ -50,7 +63,6 @@ export function openConnections(
       progress,
     }),
     vaultAccess: route.direct ? [] : route.accesses,
-    secrets: cluster.secrets,
     close() {
       kubePool.close();
       vaultPool.close();

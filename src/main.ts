@@ -5,16 +5,16 @@ import { context } from '@actions/github';
 import packageJson from '../package.json' with { type: 'json' };
 import { systemClock } from './clock.ts';
 import { openConnections } from './connections.ts';
+import { type Environment, takeInputs } from './inputs/environment.ts';
 import { parseInputs } from './inputs/parse.ts';
-import { secretsOf } from './inputs/secrets.ts';
+import { masks, secretsOf } from './inputs/secrets.ts';
 import { Problem } from './problem.ts';
 import type { Deployment } from './reconcile/inventory.ts';
 import { emptyReport, type RunReport } from './report/run-report.ts';
-import { fail, runnerLog } from './report/runner-log.ts';
+import { createMask, fail, runnerLog } from './report/runner-log.ts';
 import { renderSummary } from './report/summary.ts';
 import { run } from './run.ts';
 import { VAULT_TOKEN_STATE } from './state.ts';
-import type { VaultLogin } from './vault/login.ts';
 
 async function main(): Promise<void> {
   const report = emptyReport();
@@ -29,13 +29,14 @@ async function main(): Promise<void> {
 }
 
 async function runForReal(report: RunReport): Promise<void> {
-  mask(secretsOf(process.env));
-  const { inputs } = parseInputs(process.env);
+  const env = takeInputs(process.env);
+  const mask = createMask();
+  mask(secretsOf(env));
+  const { inputs } = parseInputs(env);
   const clock = systemClock(cancellation());
-  const deployment = deploymentOf(process.env);
+  const deployment = deploymentOf(env);
   const userAgent = `${packageJson.name}/${packageJson.version}`;
-  const connections = openConnections(inputs, process.env, clock, userAgent, (message) => core.info(message));
-  mask(connections.secrets);
+  const connections = openConnections(inputs, env, clock, userAgent, (message) => core.info(message), mask);
   try {
     await run(
       inputs,
@@ -44,8 +45,19 @@ async function runForReal(report: RunReport): Promise<void> {
         clock,
         deployment,
         log: runnerLog,
-        loginPorts: { idToken: (audience) => core.getIDToken(audience), readFile: (file) => readFile(file, 'utf8') },
-        onLogin: keepForPost,
+        loginPorts: {
+          idToken: (audience) => core.getIDToken(audience),
+          async readFile(file) {
+            const token = await readFile(file, 'utf8');
+            mask(masks([token]));
+            return token;
+          },
+        },
+        onLogin({ token, revocable }) {
+          mask([token]);
+          // The post step revokes what this run minted; a token that was handed in belongs to somebody else.
+          if (revocable) core.saveState(VAULT_TOKEN_STATE, token);
+        },
         setOutputs(outputs) {
           Object.assign(report.outputs, outputs);
           for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);
@@ -57,16 +69,6 @@ async function runForReal(report: RunReport): Promise<void> {
   } finally {
     connections.close();
   }
-}
-
-function mask(secrets: string[]): void {
-  for (const secret of secrets) core.setSecret(secret);
-}
-
-/** The post step revokes what this run minted; a token that was handed in belongs to somebody else. */
-function keepForPost({ token, revocable }: VaultLogin): void {
-  core.setSecret(token);
-  if (revocable) core.saveState(VAULT_TOKEN_STATE, token);
 }
 
 /** Aborted when the workflow is cancelled: every wait of the run then ends at once. */
@@ -87,7 +89,7 @@ function cancellation(): AbortSignal {
   return controller.signal;
 }
 
-function deploymentOf(env: NodeJS.ProcessEnv): Deployment {
+function deploymentOf(env: Environment): Deployment {
   const repository = env.GITHUB_REPOSITORY ?? '';
   return {
     actionVersion: packageJson.version,

@@ -2,8 +2,10 @@ import * as core from '@actions/core';
 import packageJson from '../package.json' with { type: 'json' };
 import { systemClock } from './clock.ts';
 import { openConnections } from './connections.ts';
+import { type Environment, takeInputs } from './inputs/environment.ts';
 import { parseInputs } from './inputs/parse.ts';
 import { secretsOf } from './inputs/secrets.ts';
+import { createMask } from './report/runner-log.ts';
 import { VAULT_TOKEN_STATE } from './state.ts';
 import { revoke } from './vault/login.ts';
 
@@ -11,10 +13,11 @@ import { revoke } from './vault/login.ts';
 async function post(): Promise<void> {
   const token = core.getState(VAULT_TOKEN_STATE);
   if (token === '') return;
-  core.setSecret(token);
-  for (const secret of secretsOf(process.env)) core.setSecret(secret);
+  const env = takeInputs(process.env);
+  const mask = createMask();
+  mask([token, ...secretsOf(env)]);
   try {
-    await revokeToken(token);
+    await revokeToken(token, env, mask);
     core.info('Revoked the Vault token of this run.');
   } catch (error) {
     core.warning(
@@ -23,11 +26,11 @@ async function post(): Promise<void> {
   }
 }
 
-async function revokeToken(token: string): Promise<void> {
-  const { inputs } = parseInputs(process.env);
+async function revokeToken(token: string, env: Environment, mask: (secrets: string[]) => void): Promise<void> {
+  const { inputs } = parseInputs(env);
   const clock = systemClock(new AbortController().signal);
   const userAgent = `${packageJson.name}/${packageJson.version}`;
-  const { vault, close } = openConnections(inputs, process.env, clock, userAgent, (message) => core.info(message));
+  const { vault, close } = openConnections(inputs, env, clock, userAgent, (message) => core.info(message), mask);
   try {
     vault.setToken(token);
     await revoke(vault);

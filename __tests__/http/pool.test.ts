@@ -53,6 +53,17 @@ describe('requests', () => {
     expect((await problem).details).toMatchObject({ kind: 'cancelled', tried: 'Sending GET /slow' });
   });
 
+  test.each(['Bearer token-of-somebody', 'Basic dXNlcjpwYXNzd29yZA=='])(
+    'that are refused with what was sent come back without the credentials: %s',
+    async (authorization) => {
+      const { url } = await serve((request, response) => response.writeHead(502).end(JSON.stringify(request.headers)));
+      const pool = poolTo(url, { credentials: async () => ({ headers: { Authorization: authorization }, tls: {} }) });
+      const { body } = await pool.send({ method: 'GET', path: '/' });
+      expect(body).toContain(authorization.replace(/ .*/, ' ***'));
+      expect(body).not.toContain(authorization);
+    },
+  );
+
   test('share few connections, which are kept', async () => {
     const { url, sockets } = await serve((_, response) => setTimeout(() => response.end('{}'), 1));
     const pool = poolTo(url);

@@ -10,6 +10,7 @@ clusters:
   cluster:
     server: https://kubernetes.example.com:6443
     certificate-authority-data: LS0tLS1CRUdJTiBDRVJU
+    proxy-url: http://somebody:proxy%2Fpassword@proxy.example.com:3128
 users:
 - name: token-user
   user:
@@ -53,6 +54,8 @@ const CREDENTIALS = [
   'LS0tLS1CRUdJTiBQUklWQVRF',
   '12345678901',
   'wJalrXUtnFEMI/K7MDENG',
+  'proxy%2Fpassword',
+  'proxy/password',
   'oidc-client-secret',
   'oidc-id-token',
   'oidc-refresh-token',
@@ -72,7 +75,7 @@ describe('credentials of a kubeconfig', () => {
 
   test('are found line by line in broken YAML', () => {
     const found = kubeconfigSecrets(`${KUBECONFIG}\n  broken: [\n`);
-    for (const credential of CREDENTIALS.filter((text) => !text.includes('-line-of-'))) {
+    for (const credential of CREDENTIALS.filter((text) => !/-line-of-|^proxy/.test(text))) {
       expect(found).toContain(credential);
     }
     expect(found).not.toContain('administrator');
@@ -127,6 +130,15 @@ describe('secrets of the inputs', () => {
     const encoded = Buffer.from(KUBECONFIG).toString('base64');
     const secrets = secretsOf({ INPUT_KUBECONFIG: encoded });
     expect(secrets).toEqual(expect.arrayContaining([encoded, ...CREDENTIALS]));
+  });
+
+  test("what asks for the job's ID token, and the passwords of its proxies, are masked as well", () => {
+    const secrets = secretsOf({
+      ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'request-token',
+      HTTP_PROXY: 'http://proxy.example.com:3128',
+      https_proxy: 'http://somebody:p%40ssw0rd@proxy.example.com:3128',
+    });
+    expect(secrets).toEqual(['request-token', 'p%40ssw0rd', 'p@ssw0rd']);
   });
 
   test('they are found when other inputs are wrong', () => {

@@ -43,7 +43,7 @@ test('a reset before does nothing, a reset after has done it', async () => {
 
 test('a hanging request is never answered', async () => {
   world.simulator.faults.add({ matches: isConfigMap, effect: 'hang' });
-  await expect(world.kubernetes({ method: 'GET', path: paths.configMap, timeout: 50 })).rejects.toThrow();
+  await expect(world.kubernetes({ method: 'GET', path: paths.configMap, timeout: 1_000 })).rejects.toThrow();
   expect(world.simulator.requests.map(({ status }) => status)).toEqual([0]);
 });
 

@@ -98,10 +98,11 @@ describe('failures tell what the method needs', () => {
 
   test("GitHub's token service out of order", async () => {
     const idToken = async () => {
-      throw new Error('Failed to get ID Token. Error Code: 503');
+      throw new Error('Failed to get ID Token. \n Error Code : 503\n Error Message: Bearer request-token');
     };
     const problem = await problemOf(login(fakeVault(() => minted()).client, INPUTS, { ...PORTS, idToken }));
     expect(problem.details).toMatchObject({ kind: 'connection', reason: expect.stringContaining('503') });
+    expect(problem.message).not.toContain('request-token');
   });
 
   test('no ServiceAccount token', async () => {

@@ -1,6 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { Problem } from '../problem.ts';
+import { redacted } from '../redact.ts';
 import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
 
 /** Milliseconds; with the retries' budget a dead server is told within 30 s. */
@@ -31,7 +32,18 @@ export interface PoolOptions {
   userAgent: string;
 }
 
-/** A transport over one pool of kept-alive HTTP/1.1 connections. It follows no redirect and repeats nothing. */
+/** What of the headers must not be shown: the token of "Bearer TOKEN". */
+export function secretsOfHeaders(headers: Credentials['headers']): string[] {
+  return Object.entries(headers)
+    .filter(([name]) => name.toLowerCase() === 'authorization')
+    .map(([, value]) => value.split(' ').at(-1) ?? '')
+    .filter((secret) => secret !== '');
+}
+
+/**
+ * A transport over one pool of kept-alive HTTP/1.1 connections. It follows no redirect and repeats nothing. From what is
+ * refused the credentials are cut, before anybody quotes a part of it: some servers and proxies tell what they were sent.
+ */
 export function createPool(options: PoolOptions): Transport & { close(): void } {
   const base = new URL(options.url);
   const prefix = base.pathname.replace(/\/$/, '');
@@ -61,7 +73,9 @@ export function createPool(options: PoolOptions): Transport & { close(): void } 
         headers: { 'user-agent': options.userAgent, ...credentials.headers },
       });
       // The run has ended, and with it this request: nobody is to take that for a broken connection.
-      return answer.catch((error: unknown) => Promise.reject(closed ? abandoned(request) : error));
+      const response = await answer.catch((error: unknown) => Promise.reject(closed ? abandoned(request) : error));
+      if (response.status < 300) return response;
+      return { ...response, body: redacted(response.body, secretsOfHeaders(credentials.headers)) };
     },
     close() {
       closed = true;

@@ -10,6 +10,16 @@ function variable(name: string): string {
   return `${PREFIX}${name.toUpperCase()}`;
 }
 
+/**
+ * Moves the inputs and the post step's state out of the process's environment: what it starts, such as an exec plugin, has no
+ * use for them.
+ */
+export function takeInputs(env: { [variable: string]: string | undefined }): Environment {
+  const taken = { ...env };
+  for (const name of Object.keys(env)) if (/^(INPUT|STATE)_/.test(name)) delete env[name];
+  return taken;
+}
+
 /** An input's text without the white space around it; empty when it is not set. */
 export function textOf(env: Environment, name: string): string {
   return (env[variable(name)] ?? '').trim();

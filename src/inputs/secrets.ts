@@ -7,12 +7,33 @@ import { INPUT_NAMES, INPUTS } from './table.ts';
 const SHORTEST_MASK = 8;
 
 /**
- * The strings that must be masked before anything is printed, longest first: the secret inputs, and of a kubeconfig its
- * credentials alone. Works whatever state the inputs are in.
+ * The strings that must be masked before anything is printed, longest first: the secret inputs, of a kubeconfig its
+ * credentials alone, and what the job's environment holds besides. Works whatever state the inputs are in.
  */
 export function secretsOf(env: Environment): string[] {
   const secretNames = INPUT_NAMES.filter((name) => 'secret' in INPUTS[name] && name !== 'kubeconfig');
-  return masks([...secretNames.map((name) => textOf(env, name)), ...kubeconfigInput(textOf(env, 'kubeconfig'))]);
+  return masks([
+    ...secretNames.map((name) => textOf(env, name)),
+    ...kubeconfigInput(textOf(env, 'kubeconfig')),
+    ...jobSecrets(env),
+  ]);
+}
+
+/** What asks GitHub for the job's ID token, and the passwords of its proxies. */
+function jobSecrets(env: Environment): string[] {
+  const proxies = Object.entries(env).filter(([name]) => /^(https?|all)_proxy$/i.test(name));
+  return [env.ACTIONS_ID_TOKEN_REQUEST_TOKEN ?? '', ...proxies.flatMap(([, url = '']) => passwordsIn(url))];
+}
+
+/** The password of a URL, as it is written there and as it is sent. */
+function passwordsIn(url: string): string[] {
+  const [, password = ''] = /\/\/[^/@]*?:([^/]*)@/.exec(url) ?? [];
+  const parsed = URL.parse(url)?.password ?? '';
+  try {
+    return [password, decodeURIComponent(parsed)];
+  } catch {
+    return [password];
+  }
 }
 
 function kubeconfigInput(text: string): string[] {
@@ -25,7 +46,7 @@ function kubeconfigInput(text: string): string[] {
  * Fields of a kubeconfig that hold credentials: of a user, of its auth provider, and the values of an exec plugin's
  * environment. https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
  */
-const CREDENTIAL_FIELDS = [
+export const CREDENTIAL_FIELDS = [
   'token',
   'client-key-data',
   'password',
@@ -58,11 +79,17 @@ function credentialsIn(node: unknown, visited: Set<object>): string[] {
   if (typeof node !== 'object' || node === null || visited.has(node)) return [];
   visited.add(node);
   return Object.entries(node).flatMap(([key, value]) =>
-    typeof value === 'string' && CREDENTIAL_FIELDS.includes(key) ? [value] : credentialsIn(value, visited),
+    typeof value === 'string' ? credentialsOf(key, value) : credentialsIn(value, visited),
   );
 }
 
-function masks(secrets: string[]): string[] {
+/** Also the password in a URL: a cluster's proxy-url has one. */
+function credentialsOf(field: string, value: string): string[] {
+  return CREDENTIAL_FIELDS.includes(field) ? [value] : passwordsIn(value);
+}
+
+/** Each line of the secrets by itself, longest first, without those too short to be masked. */
+export function masks(secrets: string[]): string[] {
   const lines = secrets.flatMap((secret) => secret.split(/\r?\n/)).map((line) => line.trim());
   return [...new Set(lines)].filter((line) => line.length >= SHORTEST_MASK).sort((a, b) => b.length - a.length);
 }

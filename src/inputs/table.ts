@@ -360,6 +360,8 @@ export const INPUTS = {
     group: 'Connection',
     rule: rules.oneWord,
     default: null,
+    // A role that binds no secret ID logs in whoever knows its role ID.
+    secret: true,
     sentence: 'Role ID, for the method approle.',
   }),
   vault_secret_id: text({

@@ -4,6 +4,7 @@ import type { Credentials } from '../http/pool.ts';
 import { isKubeconfigContent, kubeconfigInBase64 } from '../inputs/kubeconfig.ts';
 import { kubeconfigSecrets } from '../inputs/secrets.ts';
 import { Problem } from '../problem.ts';
+import { redacted } from '../redact.ts';
 
 /** Milliseconds an exec plugin (aws, gcloud, kubelogin) may take to hand out credentials. */
 const CREDENTIALS_TIMEOUT = 60_000;
@@ -48,11 +49,12 @@ export function connect(inputs: ConnectionInputs, surroundings: Surroundings): C
   if (cluster === null) throw noSuchContext(config);
   checkServer(cluster.server);
   checkUser(config);
+  const secrets = kubeconfigSecrets(config.exportConfig());
   return {
     server: cluster.server,
     context: config.getCurrentContext(),
-    secrets: kubeconfigSecrets(config.exportConfig()),
-    credentials: credentialsOf(config),
+    secrets,
+    credentials: credentialsOf(config, secrets),
   };
 }
 
@@ -195,22 +197,22 @@ function checkUser(config: KubeConfig): void {
 }
 
 /** Concurrent requests share one run of an exec plugin. */
-function credentialsOf(config: KubeConfig): () => Promise<Credentials> {
+function credentialsOf(config: KubeConfig, secrets: string[]): () => Promise<Credentials> {
   let pending: Promise<Credentials> | undefined;
   return () => {
-    pending ??= bounded(authenticate(config)).finally(() => {
+    pending ??= bounded(authenticate(config, secrets)).finally(() => {
       pending = undefined;
     });
     return pending;
   };
 }
 
-async function authenticate(config: KubeConfig): Promise<Credentials> {
+async function authenticate(config: KubeConfig, secrets: string[]): Promise<Credentials> {
   const options: https.RequestOptions = {};
   try {
     await config.applyToHTTPSOptions(options);
   } catch (error) {
-    throw credentialsProblem(whyNoCredentials(error));
+    throw credentialsProblem(whyNoCredentials(error, secrets));
   }
   const { ca, cert, key, servername, rejectUnauthorized, auth, agent } = options;
   const headers = Object.fromEntries(
@@ -225,11 +227,11 @@ async function authenticate(config: KubeConfig): Promise<Credentials> {
   };
 }
 
-/** What an exec plugin printed is quoted only when it failed: else it may be a token. */
-function whyNoCredentials(error: unknown): string {
+/** What an exec plugin printed is quoted only when it failed: else it may be a token. Secrets are cut before it is shortened. */
+function whyNoCredentials(error: unknown, secrets: string[]): string {
   if (error instanceof SyntaxError || error instanceof TypeError) return 'The exec plugin printed no ExecCredential';
   const words = error instanceof Error ? error.message.trim() : String(error);
-  return words.slice(0, LONGEST_COMPLAINT) || 'The exec plugin failed without a word';
+  return redacted(words, secrets).slice(0, LONGEST_COMPLAINT) || 'The exec plugin failed without a word';
 }
 
 function pem(value: unknown): string | undefined {

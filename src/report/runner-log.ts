@@ -9,6 +9,17 @@ export const runnerLog: Log = {
   warning: (message) => core.warning(message),
 };
 
+/** Has the runner hide secrets in all that is printed from now on; each is told once. */
+export function createMask(): (secrets: string[]) => void {
+  const masked = new Set<string>();
+  return (secrets) => {
+    for (const secret of secrets.filter((each) => !masked.has(each))) {
+      masked.add(secret);
+      core.setSecret(secret);
+    }
+  };
+}
+
 /**
  * Ends the step as failed. A Problem is printed as it is; anything else is a defect, whose stack only shows with step
  * debug logging on.

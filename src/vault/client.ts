@@ -13,7 +13,7 @@ const FIRST_DELAY = 250;
 const LONGEST_DELAY = 2_000;
 
 /** Body fields whose value must not come back in an error. */
-const SECRET_FIELDS = ['jwt', 'secret_id'];
+const SECRET_FIELDS = ['jwt', 'role_id', 'secret_id'];
 
 export interface VaultHealth {
   initialized: boolean;

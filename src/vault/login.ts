@@ -107,12 +107,18 @@ async function idToken(audience: string | null, ports: LoginPorts): Promise<stri
     throw new Problem({
       kind: missing ? 'permission' : 'connection',
       tried: "Getting the runner's ID token for the Vault login",
-      reason: missing ? 'This job may not have one.' : `GitHub's token service failed: ${message}.`,
+      reason: missing ? 'This job may not have one.' : `GitHub's token service failed: ${whyNoToken(message)}.`,
       next: missing
         ? 'Add `permissions: id-token: write` to the job. Workflows of pull requests from forks never get one.'
         : 'Run the job again; if it stays, set vault_auth_method to another method.',
     });
   }
+}
+
+/** Of an answer only its status: @actions/core quotes the whole of it, which may tell what was sent. */
+function whyNoToken(message: string): string {
+  const [, status] = /Error Code : (\d{3})\b/.exec(message) ?? [];
+  return status === undefined ? message : `HTTP ${status}`;
 }
 
 async function serviceAccountToken(path: string, ports: LoginPorts): Promise<string> {

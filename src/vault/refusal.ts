@@ -1,6 +1,7 @@
 import type { HttpRequest, HttpResponse } from '../http/transport.ts';
 import { isJsonObject, type Json } from '../json.ts';
 import { Problem, type ProblemKind } from '../problem.ts';
+import { redacted } from '../redact.ts';
 import { pathText } from './path.ts';
 
 /** What was sent to Vault, without its body: that may hold secrets. */
@@ -168,11 +169,13 @@ export function triedRequest(request: VaultRequest): string {
 
 /** Tells why Vault, or the API server before it, refused a request. The secrets are cut out of what it said. */
 export function refused(request: VaultRequest, response: HttpResponse, secrets: string[]): Problem {
+  const quotable = (words: string): string => oneLine(redacted(words, secrets));
+  const message = request.pathPrefix === '' ? null : proxyMessage(response);
   const refusal: Refusal = {
     ...request,
     status: response.status,
-    errors: errorsIn(response).map((error) => oneLine(without(secrets, error))),
-    proxyMessage: request.pathPrefix === '' ? null : proxyMessage(response),
+    errors: errorsIn(response).map(quotable),
+    proxyMessage: message === null ? null : quotable(message),
     location: response.headers.location,
   };
   const rule = RULES.find((candidate) => candidate.when(refusal));
@@ -232,8 +235,8 @@ function errorsIn(response: HttpResponse): string[] {
 /** The API server's own refusals are Status objects; an unreachable pod may be told as plain text. */
 function proxyMessage(response: HttpResponse): string | null {
   const body = parsed(response);
-  if (isJsonObject(body) && body.kind === 'Status') return oneLine(String(body.message ?? body.reason ?? ''));
-  return typeof body === 'string' && body.startsWith('error trying to reach service') ? oneLine(body) : null;
+  if (isJsonObject(body) && body.kind === 'Status') return String(body.message ?? body.reason ?? '');
+  return typeof body === 'string' && body.startsWith('error trying to reach service') ? body : null;
 }
 
 /** Go's multierror spreads "1 error occurred:\n\t* permission denied\n\n" over lines. */
@@ -242,10 +245,6 @@ function oneLine(text: string): string {
     .replace(/\d+ errors? occurred:\s*\*?/g, '')
     .replace(/\s*\n[\s*]*/g, '; ')
     .replace(/^[\s;]+|[\s;]+$/g, '');
-}
-
-function without(secrets: string[], text: string): string {
-  return secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
 }
 
 function isLogin(path: string[]): boolean {
