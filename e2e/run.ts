@@ -52,7 +52,7 @@ const jest: Command = [
 ];
 
 /** Tests of the sandbox itself, or of programs that it builds: they say nothing about another cluster. */
-const OF_THE_SANDBOX = ['e2e/sandbox.test.ts', 'e2e/nats-conf.test.ts'];
+const OF_THE_SANDBOX = ['e2e/sandbox.test.ts', 'e2e/nats-conf.test.ts', 'e2e/reader.test.ts'];
 
 function testInOtherCluster(jestArguments: string[]): Promise<number> {
   return phase('tests', () => step([...jest, ...jestArguments, '--testPathIgnorePatterns', OF_THE_SANDBOX.join('|')]));
