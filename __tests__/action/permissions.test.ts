@@ -30,7 +30,12 @@ beforeAll(async () => {
   }
   await succeeds(EVERYTHING);
   await succeeds({ ...EVERYTHING, log_level: 'debug' });
-  await succeeds({ vpa_enabled: 'false', node_image_cached_enabled: 'false', certificate_issuer: 'internal' });
+  await succeeds({
+    vpa_enabled: 'false',
+    node_image_cached_enabled: 'false',
+    network_policy_enabled: 'false',
+    certificate_issuer: 'internal',
+  });
 
   world.behaviour.refusedCertificates.set('nats-admin-creds', 'the role is unknown');
   expect((await world.apply({ vault_credential_lifetime_hours: '24' })).errors[0]).toContain('the role is unknown');

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Inputs } from '../../src/inputs/table.ts';
 import { isJsonObject, type Json } from '../../src/json.ts';
 import { NAME, objectIn, stateWith, valueAt } from './fixture.ts';
 
@@ -14,23 +15,39 @@ describe('ports', () => {
   });
 
   test('of the servers among themselves are closed to everyone else', () => {
-    const ingress = valueAt(objectIn(stateWith(), 'NetworkPolicy'), 'spec', 'ingress');
-    expect(ports(valueAt(ingress, 0, 'ports'))).toEqual([4222, 8222]);
-    expect(valueAt(ingress, 1)).toEqual({
-      from: [
-        { podSelector: { matchLabels: { 'app.kubernetes.io/name': 'nats', 'app.kubernetes.io/instance': NAME } } },
-      ],
-      ports: [{ port: 6222, protocol: 'TCP' }],
-    });
+    const peer = {
+      podSelector: { matchLabels: { 'app.kubernetes.io/name': 'nats', 'app.kubernetes.io/instance': NAME } },
+    };
+    expect(openTo({})[6222]).toEqual([peer]);
+    expect(openTo({ replicas: 1 })).not.toHaveProperty('6222');
   });
 
-  test('of the metrics are open with monitoring only', () => {
-    const open = (monitoring_enabled: boolean) =>
-      ports(valueAt(objectIn(stateWith({ monitoring_enabled }), 'NetworkPolicy'), 'spec', 'ingress', 0, 'ports'));
-    expect(open(true)).toContain(7777);
-    expect(open(false)).not.toContain(7777);
+  test('of clients are open to everyone, or to those alone that the input names', () => {
+    const shop = { podSelector: { matchLabels: { app: 'shop' } } };
+    expect(openTo({})[4222]).toBe('everyone');
+    expect(openTo({ network_policy_clients: [shop] })).toMatchObject({ 4222: [shop], 8222: 'everyone' });
+  });
+
+  test('of the metrics are open with monitoring only, to everyone', () => {
+    const network_policy_clients = [{ podSelector: {} }];
+    expect(openTo({ monitoring_enabled: true, network_policy_clients })[7777]).toBe('everyone');
+    expect(openTo({ monitoring_enabled: false })).not.toHaveProperty('7777');
+  });
+
+  test('are open as the cluster has them when there is no policy', () => {
+    const { objects } = stateWith({ network_policy_enabled: false });
+    expect(objects.filter(({ kind }) => kind === 'NetworkPolicy')).toEqual([]);
   });
 });
+
+/** From where each port may be reached. */
+function openTo(overrides: Partial<Inputs>): { [port: string]: Json } {
+  const rules = valueAt(objectIn(stateWith(overrides), 'NetworkPolicy'), 'spec', 'ingress');
+  const open = (Array.isArray(rules) ? rules : []).flatMap((rule) =>
+    ports(valueAt(rule, 'ports')).map((port): [string, Json] => [String(port), valueAt(rule, 'from') ?? 'everyone']),
+  );
+  return Object.fromEntries(open);
+}
 
 test('the servers find each other before any is ready', () => {
   expect(objectIn(stateWith(), 'Service', `${NAME}-headless`).spec).toMatchObject({

@@ -40,7 +40,7 @@ export function desiredState(inputs: Inputs, facts: TargetFacts): DesiredState {
       ...certificates(inputs, names, holders),
       configMap(inputs, names, conf),
       ...services(inputs, names),
-      networkPolicy(inputs, names),
+      ...networkPolicy(inputs, names),
       statefulSet(inputs, names, facts, pods),
       ...disruptions(inputs, names, facts, chosenImages),
       ...autoscaler(inputs, names, facts, memory),

@@ -6,23 +6,29 @@ import { metadata, selectorLabels } from './labels.ts';
 import type { Names } from './names.ts';
 
 /**
- * Clients from anywhere, as their certificates decide; the cluster port among the servers only. The monitoring port
- * stays open: kubelets and the API server's proxy call it from nodes, which no policy can select portably.
+ * Clients from where the inputs say, Prometheus from anywhere, the cluster port among the servers only. The monitoring
+ * port stays open: the API server's proxy calls it from nodes, which no policy can select portably.
  */
-export function networkPolicy(inputs: Inputs, names: Names): KubeObject {
+export function networkPolicy(inputs: Inputs, names: Names): KubeObject[] {
+  if (!inputs.network_policy_enabled) return [];
   const podSelector = { matchLabels: selectorLabels(names.cluster) };
-  const open = [PORTS.client, PORTS.monitoring, ...(inputs.monitoring_enabled ? [PORTS.metrics] : [])];
-  const peers = { from: [{ podSelector }], ports: tcp([PORTS.cluster]) };
-  return {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata: metadata(inputs, names, names.cluster),
-    spec: {
-      podSelector,
-      policyTypes: ['Ingress'],
-      ingress: [{ ports: tcp(open) }, ...(inputs.replicas > 1 ? [peers] : [])],
+  const clients = inputs.network_policy_clients;
+  return [
+    {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: metadata(inputs, names, names.cluster),
+      spec: {
+        podSelector,
+        policyTypes: ['Ingress'],
+        ingress: [
+          { ...(clients.length > 0 ? { from: [...clients] } : {}), ports: tcp([PORTS.client]) },
+          { ports: tcp([PORTS.monitoring, ...(inputs.monitoring_enabled ? [PORTS.metrics] : [])]) },
+          ...(inputs.replicas > 1 ? [{ from: [{ podSelector }], ports: tcp([PORTS.cluster]) }] : []),
+        ],
+      },
     },
-  };
+  ];
 }
 
 function tcp(ports: number[]): JsonObject[] {

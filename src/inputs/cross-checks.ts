@@ -26,6 +26,7 @@ export function crossCheck(inputs: Partial<Inputs>): string[] {
     ...checkVaultUrl(inputs),
     ...checkStorageLimit(inputs),
     ...checkPullThrough(inputs),
+    ...checkNetworkPolicy(inputs),
   ];
 }
 
@@ -59,4 +60,10 @@ function checkPullThrough({
 }: Partial<Inputs>): string[] {
   if (!registry || enabled !== false) return [];
   return [`pull_through_registry "${registry}" needs pull_through_cache_enabled: true`];
+}
+
+function checkNetworkPolicy(inputs: Partial<Inputs>): string[] {
+  const { network_policy_enabled: enabled, network_policy_clients: clients = [] } = inputs;
+  if (enabled !== false || clients.length === 0) return [];
+  return ['network_policy_clients needs network_policy_enabled: true'];
 }

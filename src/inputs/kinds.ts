@@ -1,7 +1,9 @@
+import type { JsonObject } from '../json.ts';
 import { readCidrs } from './cidrs.ts';
 import { readInteger } from './integers.ts';
 import { readLabels } from './labels.ts';
 import { nearest } from './nearest.ts';
+import { readNetworkPeers } from './network-peers.ts';
 import type { Description, InputSpec, Reading } from './spec.ts';
 import type { TextRule } from './text-rules.ts';
 
@@ -89,4 +91,10 @@ export function cidrList(spec: Description & { default: string[] }): InputSpec<s
     defaultText: spec.default.join(','),
     read: readCidrs,
   };
+}
+
+/** A YAML list of NetworkPolicyPeers. */
+export function networkPeers(spec: Description): InputSpec<readonly JsonObject[]> {
+  const rule = 'a YAML list of network policy peers';
+  return { ...spec, rule, values: 'YAML list', default: [], defaultText: '', read: readNetworkPeers };
 }

@@ -26,15 +26,15 @@ export function readLabels(given: string): Reading<{ [key: string]: string }> {
   const labels = new Map<string, string>();
   const refusals: string[] = [];
   for (const [key, value] of Object.entries(map)) {
-    const refusal = refuseLabel(key, value);
+    const refusal = RESERVED.test(key) ? `must not set ${key}, which this action sets itself` : refuseLabel(key, value);
     if (refusal === null) labels.set(key, value);
     else refusals.push(refusal);
   }
   return refusals.length > 0 ? { refusals } : { value: Object.fromEntries(labels) };
 }
 
-function refuseLabel(key: string, value: unknown): string | null {
-  if (RESERVED.test(key)) return `must not set ${key}, which this action sets itself`;
+/** What is wrong with a label's syntax, as a phrase that begins with "must"; null when nothing is. */
+export function refuseLabel(key: string, value: unknown): string | null {
   const slash = key.lastIndexOf('/');
   const prefixFits = slash === -1 || isDnsSubdomain(key.slice(0, slash));
   if (!prefixFits || !LABEL_PART.test(key.slice(slash + 1))) {

@@ -1,4 +1,4 @@
-import { boolean, choice, cidrList, integer, labelMap, requiredText, text } from './kinds.ts';
+import { boolean, choice, cidrList, integer, labelMap, networkPeers, requiredText, text } from './kinds.ts';
 import type { InputSpec } from './spec.ts';
 import * as rules from './text-rules.ts';
 
@@ -118,6 +118,16 @@ export const INPUTS = {
     group: 'Cluster',
     default: false,
     sentence: 'Export metrics to Prometheus.',
+  }),
+  network_policy_enabled: boolean({
+    group: 'Cluster',
+    default: true,
+    sentence: 'Close the ports of the servers to other pods by a NetworkPolicy, but for clients and Prometheus.',
+  }),
+  network_policy_clients: networkPeers({
+    group: 'Cluster',
+    sentence:
+      'Who may reach the client port, as a YAML list of NetworkPolicy peers (podSelector, namespaceSelector, ipBlock). Empty: everyone, as certificates decide.',
   }),
   vpa_enabled: boolean({
     group: 'Cluster',

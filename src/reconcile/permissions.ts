@@ -38,7 +38,7 @@ export const IN_NAMESPACE: Rule[] = [
   { kinds: ['Service'], verbs: LASTING },
   { kinds: ['StatefulSet'], verbs: LASTING },
   { kinds: ['PodDisruptionBudget'], verbs: LASTING },
-  { kinds: ['NetworkPolicy'], verbs: LASTING },
+  { kinds: ['NetworkPolicy'], verbs: REMOVABLE },
   { kinds: ['Role', 'RoleBinding'], verbs: REMOVABLE },
   { kinds: ['Issuer', 'Certificate'], verbs: REMOVABLE },
   { kinds: ['Certificate'], subresource: 'status', verbs: { apply: ['patch'] }, why: 'asks again after a refusal' },
