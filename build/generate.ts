@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { dump } from 'js-yaml';
 import { GROUPS, type InputSpec } from '../src/inputs/spec.ts';
 import { INPUTS, OUTPUTS } from '../src/inputs/table.ts';
-import { kubernetesRoles } from './permissions.ts';
+import { kubernetesRoles, previewPolicy, productionPolicy, vaultPolicies } from './permissions.ts';
 
 const SPECS: [string, InputSpec<unknown>][] = Object.entries(INPUTS);
 
@@ -36,7 +36,8 @@ function isRequired(spec: InputSpec<unknown>): boolean {
 /** What stands between the markers of each page, by the name in the markers. */
 export const PAGES: { [page: string]: { [block: string]: () => string } } = {
   'README.md': { inputs: inputTables, outputs: outputTable },
-  'docs/permissions.md': { kubernetes: kubernetesRoles },
+  'docs/permissions.md': { kubernetes: kubernetesRoles, vault: vaultPolicies },
+  'docs/vault.md': { 'production-policy': productionPolicy, 'preview-policy': previewPolicy },
 };
 
 /** The page's text with every generated block brought up to date. */

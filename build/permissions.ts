@@ -1,6 +1,9 @@
 // Renders what docs/permissions.md and docs/vault.md grant, from the tables that a run checks itself by.
 
+import { identities } from '../src/desired/identities.ts';
 import { IMAGE_CACHE_NAMESPACE } from '../src/desired/image-cache.ts';
+import { clusterNames } from '../src/desired/names.ts';
+import { vaultObjects } from '../src/desired/vault-objects.ts';
 import { parseInputs } from '../src/inputs/parse.ts';
 import { INPUTS, type Inputs } from '../src/inputs/table.ts';
 import { groupOf, RESOURCES } from '../src/kube/resources.ts';
@@ -13,10 +16,13 @@ import {
   type Rule,
   resourceText,
 } from '../src/reconcile/permissions.ts';
+import { pathText } from '../src/vault/path.ts';
+import { type Need, neededCapabilities, OF_POLICY_DEFAULT } from '../src/vault/preflight.ts';
+import { policyRule } from '../src/vault/refusal.ts';
 import { vaultRoute } from '../src/vault/route.ts';
 
-/** The example that the pages are about, in each mode: everything that inputs can ask for. */
-const EXAMPLES: Inputs[] = INPUTS.mode.values.split(', ').map((mode) => {
+/** The example that the pages are about: everything that inputs can ask for. */
+function exampleOf(mode: string): Inputs {
   const { inputs } = parseInputs({
     INPUT_MODE: mode,
     INPUT_NAMESPACE: 'messaging',
@@ -28,15 +34,72 @@ const EXAMPLES: Inputs[] = INPUTS.mode.values.split(', ').map((mode) => {
     INPUT_VAULT_INTERNAL_PKI_BACKEND_MOUNT_PATH: 'pki/nats',
   });
   return inputs;
-});
+}
 
 /** The Roles and the ClusterRole of each mode, as YAML. */
 export function kubernetesRoles(): string {
   return perMode((inputs) => fence('yaml', rolesOf(inputs)));
 }
 
+/** The rules of each mode's Vault policy, with those of Vault's own policy `default`. */
+export function vaultPolicies(): string {
+  return perMode((inputs) => {
+    const { ask, lookUp, revoke } = OF_POLICY_DEFAULT;
+    const own = [
+      '# Of the policy default, which a token has unless its role says token_no_default_policy.',
+      ...policyLines([ask]),
+      '# With vault_auth_method token only.',
+      ...policyLines([lookUp]),
+      ...policyLines([revoke]),
+    ];
+    return fence('hcl', [...policyLines(needsOf(inputs)), ...own].join('\n'));
+  });
+}
+
+/** The command of docs/vault.md that writes the policy for production. */
+export function productionPolicy(): string {
+  return policyCommand('nats-deployer', exampleOf('apply'));
+}
+
+/** And that for previews, whose namespaces and names all begin alike. */
+export function previewPolicy(): string {
+  return policyCommand('nats-preview', {
+    ...exampleOf('apply'),
+    namespace: 'preview-*',
+    name: 'preview-*',
+    vault_internal_pki_backend_mount_path: 'pki/preview',
+  });
+}
+
+function policyCommand(policy: string, inputs: Inputs): string {
+  const rules = policyLines(needsOf(inputs)).join('\n');
+  return fence('sh', `vault policy write ${policy} - <<'POLICY'\n${rules}\nPOLICY`);
+}
+
+/** What clusters of the inputs need whose own Issuers sign everything; without a name, of any name. */
+function needsOf(inputs: Inputs): Need[] {
+  const ownIssuers = { ...inputs, certificate_issuer: null };
+  const names = clusterNames(inputs.name ?? '*', inputs.namespace);
+  return neededCapabilities(vaultObjects(ownIssuers, names, identities(ownIssuers, names), ''), inputs.mode);
+}
+
+/** Rules of a policy, what can be done without after the rest. */
+function policyLines(needs: Need[]): string[] {
+  return needs.flatMap(({ path, capabilities, optionalFor }) => [
+    ...(optionalFor === undefined ? [] : [`# Only for ${optionalFor}:`]),
+    policyRule(pattern(pathText(path)), capabilities),
+  ]);
+}
+
+/** A policy knows "*" at the end of a path only. */
+function pattern(path: string): string {
+  const [start, ...rest] = path.split('*');
+  return rest.length === 0 ? path : `${start}*`;
+}
+
 function perMode(render: (inputs: Inputs) => string): string {
-  return EXAMPLES.map((inputs) => `### \`mode: ${inputs.mode}\`\n\n${render(inputs)}\n`).join('\n');
+  const modes = INPUTS.mode.values.split(', ');
+  return modes.map((mode) => `### \`mode: ${mode}\`\n\n${render(exampleOf(mode))}\n`).join('\n');
 }
 
 function fence(language: string, text: string): string {

@@ -55,7 +55,10 @@ export async function run(inputs: Inputs, ports: RunPorts, report: RunReport): P
 
   const intent = await intend(context, target);
   announce(intent, context);
-  await both(checkMounts(ports.vault, intent.desired.vault), checkCapabilities(ports.vault, intent.desired.vault));
+  await both(
+    checkMounts(ports.vault, intent.desired.vault),
+    checkCapabilities(ports.vault, intent.desired.vault, inputs.mode),
+  );
   const plan = await compare(context, target.namespaceExists, intent);
   ports.setOutputs({ changed: 'false' });
   if (isEmpty(plan)) ports.log.info('Nothing to change: no write to Kubernetes or Vault.');

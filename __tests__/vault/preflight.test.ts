@@ -47,7 +47,7 @@ describe('capabilities', () => {
 
   test('all paths are asked for in one request', async () => {
     const { client, requests } = fakeVault(() => answer(200, { data: PATHS }));
-    await checkCapabilities(client, desiredVault());
+    await checkCapabilities(client, desiredVault(), 'apply');
     expect(requests).toMatchObject([
       { method: 'POST', path: '/v1/sys/capabilities-self', body: { paths: Object.keys(PATHS) } },
     ]);
@@ -56,19 +56,21 @@ describe('capabilities', () => {
   test('root may do all', async () => {
     const data = Object.fromEntries(Object.keys(PATHS).map((path) => [path, ['root']]));
     const { client } = fakeVault(() => answer(200, { data }));
-    await expect(checkCapabilities(client, desiredVault())).resolves.toBeUndefined();
+    await expect(checkCapabilities(client, desiredVault(), 'apply')).resolves.toBeUndefined();
   });
 
-  test('all that is missing is told in one policy to be pasted', async () => {
+  test('all that is missing is told in one policy to be pasted, and of which token', async () => {
     const data = {
       ...PATHS,
       'sys/policies/acl/demo-issuer-nats-a': ['deny'],
       'auth/kubernetes/role/demo-issuer-nats-a': ['read', 'update'],
     };
-    const problem = await problemOf(checkCapabilities(fakeVault(() => answer(200, { data })).client, desiredVault()));
-    expect(problem.details).toMatchObject({
+    const self = { display_name: 'jwt-org/app', policies: ['default', 'nats-deployer'] };
+    const { client } = fakeVault(({ path }) => answer(200, { data: path.endsWith('/lookup-self') ? self : data }));
+    expect((await problemOf(checkCapabilities(client, desiredVault(), 'apply'))).details).toMatchObject({
       kind: 'permission',
-      reason: 'its policies do not allow 2 of 4 paths.',
+      tried: 'Checking what the Vault token of jwt-org/app (policies default, nats-deployer) may do',
+      reason: 'Its policies do not allow 2 of 4 paths; nothing was written.',
       next: [
         'Add to a policy of the role that this action logs in with:',
         'path "sys/policies/acl/demo-issuer-nats-a" { capabilities = ["read","update"] }',
@@ -77,9 +79,23 @@ describe('capabilities', () => {
     });
   });
 
-  test('a token that may not ask is judged by its requests', async () => {
-    const { client } = fakeVault(() => answer(403, { errors: ['permission denied'] }));
-    await expect(checkCapabilities(client, desiredVault())).resolves.toBeUndefined();
+  test('a token that may not look itself up does without a name', async () => {
+    const { client } = fakeVault(({ path }) =>
+      path.endsWith('/lookup-self') ? answer(403, { errors: ['permission denied'] }) : answer(200, { data: {} }),
+    );
+    const problem = await problemOf(checkCapabilities(client, desiredVault(), 'apply'));
+    expect(problem.details.tried).toBe('Checking what the Vault token may do');
+  });
+
+  test('a token that may not ask is told the rule for that', async () => {
+    const { client, requests } = fakeVault(() => answer(403, { errors: ['permission denied'] }));
+    const problem = await problemOf(checkCapabilities(client, desiredVault(), 'apply'));
+    expect(problem.message).toBe(
+      'Asking Vault what its token may do: HTTP 403: permission denied. Nothing was written. ' +
+        'The token lacks the policy named default; add to one that it has:\n' +
+        'path "sys/capabilities-self" { capabilities = ["update"] }',
+    );
+    expect(requests).toHaveLength(1);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { DesiredVault } from '../desired/state.ts';
-import { isJsonObject, type Json, type JsonObject } from '../json.ts';
+import type { Inputs } from '../inputs/table.ts';
+import { dig, digText, isJsonObject, type Json, type JsonObject } from '../json.ts';
 import { Problem } from '../problem.ts';
 import type { VaultClient, VaultHealth } from './client.ts';
 import { policyPath } from './objects.ts';
@@ -28,17 +29,23 @@ export async function checkHealth(client: VaultClient): Promise<VaultHealth> {
   return health;
 }
 
-/** Throws one Problem with all that the token's policies lack for the desired objects, as policy rules to be pasted. */
-export async function checkCapabilities(client: VaultClient, desired: DesiredVault): Promise<void> {
-  const needs = neededCapabilities(desired).filter(({ optionalFor }) => optionalFor === undefined);
+/**
+ * Throws one Problem with all that the token's policies lack for the desired objects, as policy rules to be pasted; also
+ * where the token may not even ask, as a missing rule would show in the middle of the writes else.
+ */
+export async function checkCapabilities(
+  client: VaultClient,
+  desired: DesiredVault,
+  mode: Inputs['mode'],
+): Promise<void> {
+  const needs = neededCapabilities(desired, mode).filter(({ optionalFor }) => optionalFor === undefined);
   const granted = await capabilitiesSelf(client, needs);
-  if (granted === null) return;
   const missing = needs.filter((need) => !covers(granted[pathText(need.path)], need.capabilities));
   if (missing.length === 0) return;
   throw new Problem({
     kind: 'permission',
-    tried: "Checking the Vault token's capabilities (sys/capabilities-self)",
-    reason: `its policies do not allow ${missing.length} of ${needs.length} paths.`,
+    tried: `Checking what ${await tokenText(client)} may do`,
+    reason: `Its policies do not allow ${missing.length} of ${needs.length} paths; nothing was written.`,
     next:
       'Add to a policy of the role that this action logs in with:\n' +
       missing.map((need) => policyRule(pathText(need.path), need.capabilities)).join('\n'),
@@ -64,21 +71,41 @@ export interface Need {
 }
 
 /**
- * All that a run asks of its Vault token's policies. Only auth roles tell creating from updating: measured on OpenBao
- * 2.6.2, a write to the others always is an update.
+ * What each mode does at which paths. Only auth roles tell creating from updating: measured on OpenBao 2.6.2, a write to
+ * the others always is an update.
  */
-export function neededCapabilities(desired: DesiredVault): Need[] {
-  return [
-    ...desired.pkiRoles.map((role) => ({ path: role.path, capabilities: ['read', 'update'] })),
-    { path: policyPath(desired.policy.name), capabilities: ['read', 'update'] },
-    { path: desired.authRole.path, capabilities: ['read', 'create', 'update'] },
-    ...pkiMounts(desired).map((mount) => ({
-      path: [...mount, 'roles', '*'],
-      capabilities: ['list', 'read'],
-      optionalFor: 'the warning about roles of others that sign the names of this cluster',
-    })),
-  ];
+const NEEDED: {
+  pathsOf: (desired: DesiredVault) => string[][];
+  capabilities: { readonly [mode in Inputs['mode']]: readonly string[] };
+  optionalFor?: string;
+}[] = [
+  { pathsOf: ({ pkiRoles }) => pkiRoles.map(({ path }) => path), capabilities: { apply: ['read', 'update'] } },
+  { pathsOf: ({ policy }) => [policyPath(policy.name)], capabilities: { apply: ['read', 'update'] } },
+  { pathsOf: ({ authRole }) => [authRole.path], capabilities: { apply: ['read', 'create', 'update'] } },
+  {
+    pathsOf: (desired) => pkiMounts(desired).map((mount) => [...mount, 'roles', '*']),
+    capabilities: { apply: ['list', 'read'] },
+    optionalFor: 'the warning about roles of others that sign the names of this cluster',
+  },
+];
+
+/** All that a run asks of its Vault token's policies for the desired objects. */
+export function neededCapabilities(desired: DesiredVault, mode: Inputs['mode']): Need[] {
+  return NEEDED.flatMap(({ pathsOf, capabilities, ...need }) =>
+    pathsOf(desired).map((path) => ({ ...need, path, capabilities: [...capabilities[mode]] })),
+  );
 }
+
+/** What the token does about itself: Vault's policy named default has it, which a role can keep from its tokens. */
+export const OF_POLICY_DEFAULT = {
+  ask: { path: ['sys', 'capabilities-self'], capabilities: ['update'] },
+  lookUp: { path: ['auth', 'token', 'lookup-self'], capabilities: ['read'] },
+  revoke: {
+    path: ['auth', 'token', 'revoke-self'],
+    capabilities: ['update'],
+    optionalFor: 'revoking the token at the end of the job',
+  },
+} satisfies { [use: string]: Need };
 
 /** The mounts of the PKI roles, in segments. */
 function pkiMounts(desired: DesiredVault): string[][] {
@@ -86,11 +113,30 @@ function pkiMounts(desired: DesiredVault): string[][] {
   return [...new Map(mounts.map((mount) => [pathText(mount), mount])).values()];
 }
 
-/** Null for a token that may not ask (one without the default policy): the requests themselves tell then. */
-async function capabilitiesSelf(client: VaultClient, needs: Need[]): Promise<JsonObject | null> {
+async function capabilitiesSelf(client: VaultClient, needs: Need[]): Promise<JsonObject> {
+  const { path, capabilities } = OF_POLICY_DEFAULT.ask;
   const paths = needs.map((need) => pathText(need.path));
-  const answer = await unlessForbidden(client.write(['sys', 'capabilities-self'], { paths }));
-  return isJsonObject(answer?.data) ? answer.data : null;
+  try {
+    const answer = await client.write(path, { paths });
+    return isJsonObject(answer?.data) ? answer.data : {};
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    throw new Problem({
+      ...error.details,
+      tried: 'Asking Vault what its token may do',
+      next:
+        'Nothing was written. The token lacks the policy named default; add to one that it has:\n' +
+        policyRule(pathText(path), capabilities),
+    });
+  }
+}
+
+/** "the Vault token of jwt-org/app (policies default, nats-deployer)", as far as the token may tell that of itself. */
+async function tokenText(client: VaultClient): Promise<string> {
+  const data = (await unlessForbidden(client.read(OF_POLICY_DEFAULT.lookUp.path)))?.data;
+  const policies = dig(data, 'policies');
+  if (!Array.isArray(policies)) return 'the Vault token';
+  return `the Vault token of ${digText(data, 'display_name') || 'nobody'} (policies ${policies.join(', ')})`;
 }
 
 function covers(granted: Json | undefined, capabilities: string[]): boolean {
@@ -118,7 +164,11 @@ async function unlessForbidden(answer: Promise<JsonObject | null>): Promise<Json
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof Problem && error.details.kind === 'permission') return null;
+    if (isForbidden(error)) return null;
     throw error;
   }
+}
+
+function isForbidden(error: unknown): error is Problem {
+  return error instanceof Problem && error.details.kind === 'permission';
 }

@@ -43,7 +43,7 @@ const RULES: Rule[] = [
       const { namespace, port } = proxiedService(refusal.pathPrefix);
       return (
         'This is a Kubernetes permission, not one of Vault. Allow it with a Role in namespace ' +
-        `${namespace}: {apiGroups: [""], resources: [services/proxy], resourceNames: ["${port}"], verbs: [get, create, delete]}; ` +
+        `${namespace}: {apiGroups: [""], resources: [services/proxy], resourceNames: ["${port}"], verbs: [get, create]}; ` +
         'or set vault_url to an address of Vault that the runner reaches.'
       );
     },
