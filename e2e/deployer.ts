@@ -24,12 +24,12 @@ export async function allowDeployments(namespaces: string[]): Promise<void> {
 }
 
 /** Has Vault trust the provider's jobs; returns the inputs by which a job logs in with its own token. */
-export async function trustJobs({ publicKey, claims }: Provider): Promise<Values> {
+export async function trustJobs({ publicKey, issuer, claims }: Provider): Promise<Values> {
   await vault().call('DELETE', `sys/auth/${jwtPath}`);
   await vault().call('POST', `sys/auth/${jwtPath}`, { type: 'jwt' });
   await vault().call('POST', `auth/${jwtPath}/config`, {
     jwt_validation_pubkeys: [publicKey],
-    bound_issuer: claims.iss,
+    bound_issuer: issuer,
   });
   await vault().call('POST', `auth/${jwtPath}/role/deployer`, {
     role_type: 'jwt',

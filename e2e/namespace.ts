@@ -42,7 +42,8 @@ async function forgetInVault(namespace: string): Promise<void> {
   }
 }
 
-async function listVault(path: string): Promise<string[]> {
+/** The names listed at a path of Vault. */
+export async function listVault(path: string): Promise<string[]> {
   try {
     const { data } = await vault().call('GET', `${path}?list=true`);
     const keys = typeof data === 'object' && data !== null && 'keys' in data ? data.keys : [];

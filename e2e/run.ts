@@ -51,8 +51,8 @@ const jest: Command = [
   '--runInBand',
 ];
 
-/** Tests of the sandbox itself, or of programs that it builds: they say nothing about another cluster. */
-const OF_THE_SANDBOX = ['e2e/sandbox.test.ts', 'e2e/nats-conf.test.ts', 'e2e/reader.test.ts'];
+/** Tests of the sandbox itself, of programs that it builds, or that want its network and images. */
+const OF_THE_SANDBOX = ['e2e/sandbox.test.ts', 'e2e/nats-conf.test.ts', 'e2e/logins.test.ts', 'e2e/reader.test.ts'];
 
 function testInOtherCluster(jestArguments: string[]): Promise<number> {
   return phase('tests', () => step([...jest, ...jestArguments, '--testPathIgnorePatterns', OF_THE_SANDBOX.join('|')]));

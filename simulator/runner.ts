@@ -48,9 +48,9 @@ export function runMain(inputs: Values, environment: Values = {}): Promise<Endin
 }
 
 /** Runs the post step of a main step that left that state. */
-export function runPost(inputs: Values, state: Values): Promise<Ending> {
+export function runPost(inputs: Values, state: Values, environment: Values = {}): Promise<Ending> {
   const states = Object.entries(state).map(([name, value]) => [`STATE_${name}`, value]);
-  return start('dist/post.cjs', inputs, Object.fromEntries(states)).ended;
+  return start('dist/post.cjs', inputs, { ...environment, ...Object.fromEntries(states) }).ended;
 }
 
 const files = { outputs: 'GITHUB_OUTPUT', state: 'GITHUB_STATE', summary: 'GITHUB_STEP_SUMMARY' };

@@ -194,10 +194,35 @@ const REFUSALS: Told[] = [
     message: ['vault_ca_certificate'],
   },
   {
+    title: 'a certificate of another host',
+    handler: () => connectionError('ERR_TLS_CERT_ALTNAME_INVALID', "Host: v. is not in the cert's altnames: DNS:vault"),
+    kind: 'connection',
+    message: ['DNS:vault', 'use one of them as the host in vault_url'],
+  },
+  {
+    title: 'a certificate that has expired',
+    handler: () => connectionError('CERT_HAS_EXPIRED', 'certificate has expired'),
+    kind: 'connection',
+    message: ["Renew Vault's certificate"],
+  },
+  {
     title: 'TLS spoken to a plain port',
     handler: () => connectionError('EPROTO', 'write EPROTO wrong version number'),
     kind: 'connection',
     message: ['http and https in vault_url'],
+  },
+  {
+    title: 'plain HTTP spoken to a TLS port',
+    handler: () => answer(400, 'Client sent an HTTP request to an HTTPS server.\n'),
+    kind: 'connection',
+    message: ['write https in vault_url.'],
+  },
+  {
+    title: 'plain HTTP spoken to a TLS port behind the API server',
+    prefix: PROXY,
+    handler: () => answer(400, 'Client sent an HTTP request to an HTTPS server.\n'),
+    kind: 'connection',
+    message: ['write https in vault_internal_url.'],
   },
   {
     title: 'an API server that does not answer',

@@ -124,8 +124,39 @@ describe('failures tell what the method needs', () => {
     const { client } = fakeVault(() => answer(status, { errors: [error] }));
     const problem = await problemOf(login(client, INPUTS, PORTS));
     expect(problem.details).toMatchObject({ kind, next: expect.stringContaining(next) });
-    expect(problem.message).toContain('Logging in to Vault at auth/jwt/login');
+    expect(problem.message).toContain('Logging in to Vault at auth/jwt/login (jwt, role deploy): HTTP ');
     expect(problem.message).not.toContain('id-token for');
+  });
+
+  test.each<[string, Partial<LoginInputs>, number, string, string]>([
+    [
+      'a secret ID that is used up',
+      { vault_auth_method: 'approle', vault_role: null, vault_role_id: 'role-1', vault_secret_id: 'secret-1' },
+      400,
+      'invalid role or secret ID',
+      'Logging in to Vault at auth/approle/login (approle): HTTP 400: invalid role or secret ID. ' +
+        'Check vault_role_id, and make a new vault_secret_id',
+    ],
+    [
+      'the ServiceAccount of another pod',
+      { vault_auth_method: 'kubernetes' },
+      403,
+      'service account name not authorized',
+      'Logging in to Vault at auth/kubernetes/login (kubernetes, role deploy): HTTP 403: service account name not ' +
+        'authorized. Check vault_role, and what that role of auth/kubernetes is bound to: ServiceAccount',
+    ],
+    [
+      'a ServiceAccount token that Kubernetes does not know',
+      { vault_auth_method: 'kubernetes', vault_auth_path: 'k8s/dev' },
+      403,
+      'permission denied',
+      'whether no auth method is enabled at auth/k8s/dev or it does not trust the credentials: check vault_auth_path',
+    ],
+  ])('%s', async (_, inputs, status, error, message) => {
+    const { client } = fakeVault(() => answer(status, { errors: [error] }));
+    const problem = await problemOf(login(client, { ...INPUTS, ...inputs }, PORTS));
+    expect(problem.message).toContain(message);
+    expect(problem.message).not.toContain('jwt');
   });
 
   test('a second factor', async () => {

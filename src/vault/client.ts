@@ -5,7 +5,7 @@ import type { HttpResponse, Transport } from '../http/transport.ts';
 import { isJsonObject, type Json, type JsonObject } from '../json.ts';
 import { Problem } from '../problem.ts';
 import { escapedPath } from './path.ts';
-import { isAbsent, notVault, parsed, refused, triedRequest, type VaultRequest } from './refusal.ts';
+import { isAbsent, type LoginAttempt, notVault, parsed, refused, triedRequest, type VaultRequest } from './refusal.ts';
 
 /** Milliseconds for one request and, together with the attempts after it, before a failing Vault is given up. */
 const BUDGET = 10_000;
@@ -31,8 +31,8 @@ export interface VaultClient {
   read(path: string[]): Promise<JsonObject | null>;
   /** The answer as text (PEM); null where nothing is stored at the path. */
   readText(path: string[]): Promise<string | null>;
-  /** The answer's JSON, or null where Vault answers with nothing (204). */
-  write(path: string[], body: JsonObject): Promise<JsonObject | null>;
+  /** The answer's JSON, or null where Vault answers with nothing (204). `login`: the write is one. */
+  write(path: string[], body: JsonObject, login?: LoginAttempt): Promise<JsonObject | null>;
   delete(path: string[]): Promise<void>;
   /** Works on a sealed or uninitialised server too; waits up to 10 s for a sealed one. */
   health(): Promise<VaultHealth>;
@@ -83,8 +83,12 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
     }
   }
 
-  async function exchange(path: string[], method: VaultRequest['method'], query = '', body?: JsonObject) {
-    const request: VaultRequest = { method, path, pathPrefix, namespace };
+  async function exchange(
+    { path, method, login }: Pick<VaultRequest, 'path' | 'method' | 'login'>,
+    query = '',
+    body?: JsonObject,
+  ) {
+    const request: VaultRequest = { method, path, pathPrefix, namespace, login };
     const deadline = clock.now() + BUDGET;
     for (let count = 1; ; count++) {
       const outcome = await attempt(request, query, body);
@@ -112,7 +116,8 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
    * its URL and headers fall back to VAULT_ADDR, VAULT_PREFIX, VAULT_TOKEN and VAULT_NAMESPACE of the environment.
    */
   async function send(options: NodeVaultRequest): Promise<NodeVaultResponse> {
-    const { request, response } = await exchange(options.segments, options.method, '', options.json);
+    const { segments: path, method, login, json } = options;
+    const { request, response } = await exchange({ path, method, login }, '', json);
     if (options.method === 'GET' && isAbsent(response)) return nodeVaultResponse(null);
     if (response.status < 200 || response.status > 299) throw refused(request, response, secretsIn(options.json));
     const body = options.text ? response.body : parsed(response);
@@ -134,15 +139,18 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
       const answer: Json = await vault.read(escapedPath(path), { segments: path, text: true });
       return typeof answer === 'string' && answer !== '' ? answer : null;
     },
-    async write(path, body) {
-      const answer: Json = await vault.write(escapedPath(path), body, { segments: path });
+    async write(path, body, login) {
+      const answer: Json = await vault.write(escapedPath(path), body, { segments: path, login });
       return isJsonObject(answer) ? answer : null;
     },
     async delete(path) {
       await vault.delete(escapedPath(path), { segments: path });
     },
     async health() {
-      const { request, response } = await exchange(['sys', 'health'], 'GET', '?standbyok=true&perfstandbyok=true');
+      const { request, response } = await exchange(
+        { path: ['sys', 'health'], method: 'GET' },
+        '?standbyok=true&perfstandbyok=true',
+      );
       const body = parsed(response);
       // The status tells the state again (501, 503, 472): the body alone is Vault's word.
       if (!isJsonObject(body) || typeof body.initialized !== 'boolean') {
@@ -161,12 +169,13 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
   };
 }
 
-/** What node-vault hands to its HTTP client, with the two options of ours that it passes through. */
+/** What node-vault hands to its HTTP client, with the three options of ours that it passes through. */
 interface NodeVaultRequest {
   method: VaultRequest['method'];
   json?: JsonObject;
   segments: string[];
   text?: boolean;
+  login?: LoginAttempt;
 }
 
 interface NodeVaultResponse {
@@ -217,8 +226,16 @@ const CONNECTION_ADVICE: { code: RegExp; next: string }[] = [
     next: "The host of vault_url has no address here. For a Vault that only the cluster's DNS knows leave vault_url empty: it is then reached through the API server.",
   },
   {
-    code: /^(CERT_|DEPTH_|SELF_|UNABLE_|HOSTNAME_|ERR_TLS_)/,
-    next: "Vault's certificate is not trusted: set vault_ca_certificate to the CA that signed it, and use a host name it is made for.",
+    code: /^(HOSTNAME_MISMATCH|ERR_TLS_CERT_ALTNAME_)/,
+    next: "Vault's certificate is for other names: use one of them as the host in vault_url.",
+  },
+  {
+    code: /^CERT_(HAS_EXPIRED|NOT_YET_VALID)/,
+    next: "Renew Vault's certificate, or set the runner's clock.",
+  },
+  {
+    code: /^(CERT_|DEPTH_|SELF_|UNABLE_|ERR_TLS_)/,
+    next: "Vault's certificate is not trusted: set vault_ca_certificate to the CA that signed it.",
   },
   { code: /^(EPROTO|ERR_SSL_)/, next: 'The server does not speak TLS there: check http and https in vault_url.' },
 ];

@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject } from '../json.ts';
 import { Problem } from '../problem.ts';
 import type { VaultClient } from './client.ts';
 import { mountSegments, pathText } from './path.ts';
+import type { LoginAttempt } from './refusal.ts';
 
 /** The inputs that decide how this action logs in to Vault. */
 export type LoginInputs = Pick<
@@ -47,12 +48,30 @@ const CREDENTIALS = {
   },
 };
 
+/** What each method's refusal asks to check. */
+const ADVICE: { [method in keyof typeof CREDENTIALS]: (mount: string) => string } = {
+  jwt: (mount) =>
+    `Check vault_role, and what that role of ${mount} is bound to: repository, environment or branch (bound_claims) and ` +
+    `audience (bound_audiences; vault_jwt_audience). ${mount}/config must trust GitHub's issuer.`,
+  kubernetes: (mount) =>
+    `Check vault_role, and what that role of ${mount} is bound to: ServiceAccount, namespace and audience of the token ` +
+    'in vault_kubernetes_token_path.',
+  approle: () =>
+    'Check vault_role_id, and make a new vault_secret_id: this one may be wrong, expired, used up or bound to other networks.',
+};
+
+function describeLogin(method: keyof typeof CREDENTIALS, role: string | null, mount: string): LoginAttempt {
+  return { by: role === null ? method : `${method}, role ${role}`, advice: ADVICE[method](mount) };
+}
+
 /** Logs in and makes the client send the token from now on. Fails with a Problem that tells what the method needs. */
 export async function login(client: VaultClient, inputs: LoginInputs, ports: LoginPorts): Promise<VaultLogin> {
   const method = inputs.vault_auth_method;
   if (method === 'token') return useToken(client, inputs.vault_token ?? '');
-  const path = ['auth', ...mountSegments(inputs.vault_auth_path ?? method), 'login'];
-  const answer = await client.write(path, await CREDENTIALS[method](inputs, ports));
+  const mount = ['auth', ...mountSegments(inputs.vault_auth_path ?? method)];
+  const path = [...mount, 'login'];
+  const attempt = describeLogin(method, inputs.vault_role, pathText(mount));
+  const answer = await client.write(path, await CREDENTIALS[method](inputs, ports), attempt);
   const auth = answer?.auth;
   if (!isJsonObject(auth) || typeof auth.client_token !== 'string' || auth.client_token === '') {
     throw new Problem({

@@ -11,6 +11,16 @@ export interface VaultRequest {
   /** The API server's service proxy before /v1/, or ''. */
   pathPrefix: string;
   namespace: string;
+  /** Set where the request is a login. */
+  login?: LoginAttempt | undefined;
+}
+
+/** What messages tell of a login. */
+export interface LoginAttempt {
+  /** "jwt, role nats-deployer" */
+  by: string;
+  /** What to check when Vault does not trust the credentials. */
+  advice: string;
 }
 
 interface Refusal extends VaultRequest {
@@ -19,6 +29,8 @@ interface Refusal extends VaultRequest {
   errors: string[];
   /** The message of the API server's Status object, where the service proxy refused and not Vault. */
   proxyMessage: string | null;
+  /** A TLS listener that was spoken to without TLS; the words are those of Go's net/http. */
+  wantsTls: boolean;
   location: string | undefined;
 }
 
@@ -95,28 +107,33 @@ const RULES: Rule[] = [
     next: (refusal) => `Vault has no namespace ${JSON.stringify(refusal.namespace)}: correct vault_namespace.`,
   },
   {
-    when: (refusal) => refusal.errors.length === 0 && refusal.status < 500,
+    when: ({ wantsTls }) => wantsTls,
     kind: 'connection',
-    next: () => 'This is not an answer of Vault: check that vault_url leads to Vault itself, without a path.',
+    next: (refusal) => `The server speaks TLS there: write https in ${urlInput(refusal)}.`,
   },
   {
-    when: (refusal) => isLogin(refusal.path) && refusal.errors.some((error) => /could not load config/i.test(error)),
+    when: (refusal) => refusal.errors.length === 0 && refusal.status < 500,
+    kind: 'connection',
+    next: (refusal) =>
+      `This is not an answer of Vault: check that ${urlInput(refusal)} leads to Vault itself, without a path.`,
+  },
+  {
+    when: ({ login, errors }) => login !== undefined && errors.some((error) => /could not load config/i.test(error)),
     kind: 'vault',
     next: (refusal) => `The auth method is enabled but not configured: write ${authMount(refusal.path)}/config first.`,
   },
   {
-    when: (refusal) => isLogin(refusal.path) && refusal.status === 403,
+    when: ({ login, status, errors }) =>
+      login !== undefined && status === 403 && errors.every((error) => error === 'permission denied'),
     kind: 'permission',
-    next: (refusal) =>
-      `Vault says the same whether no auth method is enabled at ${authMount(refusal.path)} or it does not trust the ` +
-      `credentials. Check vault_auth_path (vault auth list), vault_namespace and vault_role.`,
+    next: ({ path, login }) =>
+      `Vault says the same whether no auth method is enabled at ${authMount(path)} or it does not trust the ` +
+      `credentials: check vault_auth_path (vault auth list) and vault_namespace. ${login?.advice}`,
   },
   {
-    when: (refusal) => isLogin(refusal.path) && refusal.status >= 400 && refusal.status < 500 && refusal.status !== 429,
+    when: ({ login, status }) => login !== undefined && status >= 400 && status < 500 && status !== 429,
     kind: 'vault',
-    next: (refusal) =>
-      `Check vault_role (for approle vault_role_id and vault_secret_id), and what that role of ${authMount(refusal.path)} ` +
-      'is bound to: claims, audience (vault_jwt_audience), ServiceAccount or networks.',
+    next: ({ login }) => login?.advice ?? '',
   },
   {
     when: (refusal) => refusal.status === 403,
@@ -160,11 +177,11 @@ export function policyRule(path: string, capabilities: string[]): string {
   return `path ${JSON.stringify(path)} { capabilities = ${JSON.stringify(capabilities)} }`;
 }
 
-/** "Reading pki/internal/roles/x in Vault (GET)". */
-export function triedRequest(request: VaultRequest): string {
-  return isLogin(request.path)
-    ? `Logging in to Vault at ${pathText(request.path)} (${request.method})`
-    : `${VERBS[request.method]} ${pathText(request.path)} in Vault (${request.method})`;
+/** "Reading pki/internal/roles/x in Vault (GET)", "Logging in to Vault at auth/jwt/login (jwt, role nats-deployer)". */
+export function triedRequest({ path, method, login }: VaultRequest): string {
+  return login === undefined
+    ? `${VERBS[method]} ${pathText(path)} in Vault (${method})`
+    : `Logging in to Vault at ${pathText(path)} (${login.by})`;
 }
 
 /** Tells why Vault, or the API server before it, refused a request. The secrets are cut out of what it said. */
@@ -176,6 +193,7 @@ export function refused(request: VaultRequest, response: HttpResponse, secrets: 
     status: response.status,
     errors: errorsIn(response).map(quotable),
     proxyMessage: message === null ? null : quotable(message),
+    wantsTls: response.status === 400 && response.body.includes('HTTP request to an HTTPS server'),
     location: response.headers.location,
   };
   const rule = RULES.find((candidate) => candidate.when(refusal));
@@ -194,7 +212,7 @@ export function notVault(request: VaultRequest, status: number): Problem {
     kind: 'connection',
     tried: triedRequest(request),
     reason: `HTTP ${status}, but not with the JSON that Vault sends.`,
-    next: 'Check that vault_url (or vault_internal_url) leads to Vault itself, without a path.',
+    next: `Check that ${urlInput(request)} leads to Vault itself, without a path.`,
   });
 }
 
@@ -247,13 +265,14 @@ function oneLine(text: string): string {
     .replace(/^[\s;]+|[\s;]+$/g, '');
 }
 
-function isLogin(path: string[]): boolean {
-  return path[0] === 'auth' && path.at(-1) === 'login';
+/** The input that says where Vault is. */
+function urlInput({ pathPrefix }: VaultRequest): string {
+  return pathPrefix === '' ? 'vault_url' : 'vault_internal_url';
 }
 
 /** "auth/kubernetes" of auth/kubernetes/login and auth/kubernetes/role/x. */
 function authMount(path: string[]): string {
-  return pathText(path.slice(0, isLogin(path) ? -1 : -2));
+  return pathText(path.slice(0, path.at(-1) === 'login' ? -1 : -2));
 }
 
 /** "pki/internal" of pki/internal/roles/x, pki/internal/ca_chain and pki/internal/ca/pem. */
