@@ -127,8 +127,8 @@ describe('superuser', () => {
   });
 
   it('sees and changes no data', async () => {
-    await expect(superuser.request('orders.new', 'forged', { timeout: 2_000 })).rejects.toThrow(/no responders/i);
-    await expect(jetstreamManager(superuser)).rejects.toThrow(/jetstream (is )?not enabled|no responders/i);
+    await expect(superuser.request('orders.new', 'forged', { timeout: 2_000 })).rejects.toThrow(/permissions violation/i);
+    await expect(jetstreamManager(superuser)).rejects.toThrow(/permissions violation/i);
     const subscription = superuser.subscribe('orders.>');
     await superuser.flush();
     await data.publish('orders.private', 'order 101');

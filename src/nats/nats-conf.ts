@@ -1,6 +1,7 @@
 import type { ConfBlock } from './conf-text.ts';
 import { LAME_DUCK, PATHS, PID_FILE, PORTS } from './layout.ts';
 import { type ReaderAccess, readerAccount, readerExports } from './reader.ts';
+import { ADMIN_PERMISSIONS, SUPERUSER_PERMISSIONS } from './permissions.ts';
 
 /** What the configuration of the servers is made of. */
 export interface ServerSettings {
@@ -58,11 +59,11 @@ export function natsConf(settings: ServerSettings): ConfBlock {
     accounts: {
       DEFAULT: {
         jetstream: 'enabled',
-        users: [{ user: settings.users.admin }],
+        users: [{ user: settings.users.admin, permissions: ADMIN_PERMISSIONS }],
         exports: readerExports('READER', settings.readerAccess),
       },
       READER: readerAccount(settings.users.reader, 'DEFAULT', settings.readerAccess),
-      SYS: { users: [{ user: settings.users.superuser }] },
+      SYS: { users: [{ user: settings.users.superuser, permissions: SUPERUSER_PERMISSIONS }] },
     },
     system_account: 'SYS',
   };
