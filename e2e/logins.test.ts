@@ -19,7 +19,7 @@ const namespace = 'e2e-logins';
 /** The job that the page's role is for. */
 const production: Partial<Job> = { repository: 'org/app', environment: 'production' };
 
-/** Everywhere but on the page. */
+/** What the page names otherwise. */
 const here = { messaging: namespace };
 
 const ca = readFileSync(certificateFile('vault-ca'), 'utf8');
@@ -148,7 +148,7 @@ describe("the job's OIDC token, at the role of docs/vault.md,", () => {
     await allowJob('bare', { token_no_default_policy: true });
     const bare = { ...inputs, vault_role: 'bare' };
     const main = await runMain(bare, provider.environmentOf(production));
-    expect(main).toMatchObject({ exitCode: 0, errors: [] });
+    expect(main.errors).toEqual([expect.stringMatching(/lacks the policy named default/)]);
     const post = await runPost(bare, main.state);
     expect(post).toMatchObject({ exitCode: 0, log: expect.stringMatching(/^::warning::The Vault token.*revoke-self/) });
     expect(await isValid(main.state.vault_token ?? '')).toBe(true);
