@@ -127,7 +127,9 @@ describe('superuser', () => {
   });
 
   it('sees and changes no data', async () => {
-    await expect(superuser.request('orders.new', 'forged', { timeout: 2_000 })).rejects.toThrow(/permissions violation/i);
+    await expect(superuser.request('orders.new', 'forged', { timeout: 2_000 })).rejects.toThrow(
+      /permissions violation/i,
+    );
     await expect(jetstreamManager(superuser)).rejects.toThrow(/permissions violation/i);
     const subscription = superuser.subscribe('orders.>');
     await superuser.flush();

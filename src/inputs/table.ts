@@ -477,7 +477,8 @@ export const INPUT_NAMES: readonly InputName[] = Object.keys(INPUTS).filter(isIn
 
 /** Every output, with its sentence for action.yml and the README. */
 export const OUTPUTS = {
-  superuser_creds_secret: 'Secret with the certificate of the superuser role: watches and commands the servers, no data.',
+  superuser_creds_secret:
+    'Secret with the certificate of the superuser role: watches and commands the servers, no data.',
   admin_creds_secret: 'Secret with the certificate of the admin role: reads and writes data.',
   reader_creds_secret: 'Secret with the certificate of the reader role: reads data.',
   host: 'Host name that clients in the Kubernetes cluster connect to.',

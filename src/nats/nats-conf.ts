@@ -1,7 +1,7 @@
 import type { ConfBlock } from './conf-text.ts';
 import { LAME_DUCK, PATHS, PID_FILE, PORTS } from './layout.ts';
-import { type ReaderAccess, readerAccount, readerExports } from './reader.ts';
 import { ADMIN_PERMISSIONS, SUPERUSER_PERMISSIONS } from './permissions.ts';
+import { type ReaderAccess, readerAccount, readerExports } from './reader.ts';
 
 /** What the configuration of the servers is made of. */
 export interface ServerSettings {
