@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
 import type { Json } from '../src/json.ts';
 import type { FaultEffect, FaultInjector } from './faults.ts';
 import type { RecordedRequest, ServerName } from './requests.ts';
@@ -20,6 +21,8 @@ export interface SimulatedResponse {
   /** Sent as JSON; a string is sent as plain text; undefined sends no body. */
   body?: Json | undefined;
   headers?: { [name: string]: string };
+  /** Takes the WebSocket that a request for one is answered with, which is status 101. */
+  onWebSocket?: (webSocket: WebSocket) => void;
 }
 
 export type Handler = (request: SimulatedRequest) => SimulatedResponse | Promise<SimulatedResponse>;
@@ -37,27 +40,51 @@ export async function serve(
   log: RecordedRequest[],
   faults: FaultInjector,
 ): Promise<RunningServer> {
-  const server = createServer((incoming, outgoing) => {
-    answer(name, handler, log, faults, incoming, outgoing).catch((error: unknown) => {
-      console.error(`simulator: ${incoming.method} ${incoming.url}:`, error);
-      if (!outgoing.headersSent) {
+  const respond = (incoming: IncomingMessage, outgoing: ServerResponse, upgrade?: Upgrade): void => {
+    answer(name, handler, log, faults, incoming).then(
+      (response) => {
+        if (response?.onWebSocket !== undefined && upgrade !== undefined) upgrade(response.onWebSocket);
+        else if (response !== null) send(outgoing, response);
+      },
+      (error: unknown) => {
+        console.error(`simulator: ${incoming.method} ${incoming.url}:`, error);
         outgoing.writeHead(500).end(String(error));
-      }
+      },
+    );
+  };
+  const server = createServer((incoming, outgoing) => respond(incoming, outgoing));
+  const webSockets = new WebSocketServer({ noServer: true });
+  server.on('upgrade', (incoming, socket, head) => {
+    const outgoing = refusalOn(incoming);
+    respond(incoming, outgoing, (onWebSocket) => {
+      outgoing.detachSocket(incoming.socket);
+      webSockets.handleUpgrade(incoming, socket, head, onWebSocket);
     });
   });
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${portOf(server)}`, close: () => closeServer(server) };
+  return { url: `http://127.0.0.1:${portOf(server)}`, close: () => closeServer(server, webSockets) };
 }
 
+type Upgrade = (onWebSocket: (webSocket: WebSocket) => void) => void;
+
+/** Node leaves a connection to whoever takes the upgrade: this is for the answer that it is refused with. */
+function refusalOn(incoming: IncomingMessage): ServerResponse {
+  const outgoing = new ServerResponse(incoming);
+  outgoing.assignSocket(incoming.socket);
+  outgoing.shouldKeepAlive = false;
+  outgoing.on('finish', () => incoming.socket.end());
+  return outgoing;
+}
+
+/** Null for a request that gets no answer. */
 async function answer(
   name: ServerName,
   handler: Handler,
   log: RecordedRequest[],
   faults: FaultInjector,
   incoming: IncomingMessage,
-  outgoing: ServerResponse,
-): Promise<void> {
+): Promise<SimulatedResponse | null> {
   const text = await readBody(incoming);
   const target = incoming.url ?? '/';
   const question = target.indexOf('?');
@@ -80,19 +107,19 @@ async function answer(
 
   const fault = faults.next(record);
   if (fault?.effect === 'hang') {
-    return;
+    return null;
   }
   if (fault?.effect === 'reset-before') {
     incoming.socket.destroy();
-    return;
+    return null;
   }
   const response = await respond(fault, request, handler);
   if (fault?.effect === 'reset-after') {
     incoming.socket.destroy();
-    return;
+    return null;
   }
   record.status = response.status;
-  send(outgoing, response);
+  return response;
 }
 
 function respond(
@@ -152,9 +179,10 @@ function portOf(server: Server): number {
   return address.port;
 }
 
-function closeServer(server: Server): Promise<void> {
+function closeServer(server: Server, webSockets: WebSocketServer): Promise<void> {
   return new Promise((resolve, reject) => {
     server.close((error) => (error ? reject(error) : resolve()));
     server.closeAllConnections();
+    for (const webSocket of webSockets.clients) webSocket.terminate();
   });
 }

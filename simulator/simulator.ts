@@ -106,7 +106,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     behaviour,
     token: KUBERNETES_TOKEN,
     addedGroups: [...(certManager ? [CERT_MANAGER_GROUP] : []), ...(options.apiGroups ?? [])],
-    podProxy: (pod, port, request) => nats.proxy(pod, port, request),
+    dialPod: (pod, port, connection) => nats.accept(pod, port, connection),
     podLog: (pod) => nats.log(pod),
     serviceProxy: serviceProxy(cluster, behaviour, vault),
   });

@@ -17,7 +17,7 @@ export interface Connections {
   vault: VaultClient;
   /** What reaching Vault asks of the Kubernetes API; empty when Vault is reached directly. */
   vaultAccess: Access[];
-  /** Ends the kept-alive connections, which would hold the process. */
+  /** Ends all connections, which would hold the process. */
   close(): void;
 }
 
@@ -54,7 +54,7 @@ export function openConnections(
       })
     : kubePool;
   return {
-    kube: createKubeClient(withRetry(kubePool, clock)),
+    kube: createKubeClient(withRetry(kubePool, clock), kubePool),
     vault: createVaultClient({
       transport: vaultPool,
       pathPrefix: route.direct ? '' : route.pathPrefix,

@@ -104,12 +104,12 @@ function usedBy({ method, path: target, status, body }: RecordedRequest): Permis
   const [plural = '', item, subresource] = below.split('/');
   const resource = subresource === undefined ? plural : `${plural}/${subresource}`;
   const read = item === undefined ? 'list' : 'get';
-  const isProxy = subresource === 'proxy';
-  const name = item === undefined ? undefined : decodeURIComponent(item);
-  const used = { group, resource, namespace, name: isProxy && plural === 'pods' ? name?.split(':')[0] : name };
+  const used = { group, resource, namespace, name: item === undefined ? undefined : decodeURIComponent(item) };
   const verbs = [VERBS[method] ?? read];
   // An apply that makes the object.
   if (method === 'PATCH' && status === 201) verbs.push('create');
+  // A WebSocket, from Kubernetes 1.35 on: https://kep.k8s.io/4006
+  if (subresource === 'portforward') verbs.push('create');
   return [
     ...verbs.map((verb) => ({ ...used, verb })),
     // Nobody may grant what he does not hold.

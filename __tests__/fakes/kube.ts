@@ -171,6 +171,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
     servedApis: async () => fake.serving.apis,
     openApi: async (groupVersion) => fake.serving.openApi.get(groupVersion) ?? null,
     serverVersion: async () => fake.serving.version,
+    dialPod: async () => null,
     getFromPod: async (_namespace, pod, _port, path) => fake.podAnswers.get(`${pod}${path}`) ?? null,
     podLog: async (_namespace, pod, container, { previous }) =>
       fake.podLogs.get(`${pod}/${container}${previous ? '/previous' : ''}`) ?? '',

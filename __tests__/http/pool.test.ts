@@ -2,6 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { WebSocketServer } from 'ws';
 import { type Credentials, createPool, type PoolOptions } from '../../src/http/pool.ts';
 import { createAuthority } from '../fakes/certificates.ts';
 import { problemOf } from '../fakes/problem.ts';
@@ -23,7 +24,29 @@ async function serve(listener: http.RequestListener, tls?: https.ServerOptions) 
     server.closeAllConnections();
   });
   const { port } = server.address() as AddressInfo;
-  return { url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`, sockets };
+  return { url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`, sockets, server };
+}
+
+/** A server that opens every WebSocket, and sends on it at once what it was asked. */
+async function serveWebSockets(tls?: https.ServerOptions) {
+  const { url, server } = await serve(echo, tls);
+  const webSockets = new WebSocketServer({ server });
+  webSockets.on('connection', (webSocket, { url, headers }) => webSocket.send(JSON.stringify({ url, headers })));
+  closers.push(() => {
+    for (const webSocket of webSockets.clients) webSocket.terminate();
+  });
+  return url;
+}
+
+/** Opens a WebSocket at /api, and answers what the server sends first. */
+async function asked(pool: ReturnType<typeof createPool>) {
+  const webSocket = await pool.open('/api?x=1', 'v1.test', 5_000);
+  if ('status' in webSocket) throw new Error(`refused: ${webSocket.status}`);
+  // The message arrives meanwhile.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const message = new Promise<string>((resolve) => webSocket.once('message', (data) => resolve(String(data))));
+  webSocket.resume();
+  return JSON.parse(await message);
 }
 
 function poolTo(url: string, options: Partial<PoolOptions> = {}) {
@@ -179,6 +202,22 @@ describe('TLS', () => {
     const lenient = poolTo(url, { credentials: async () => ({ headers: {}, tls: { rejectUnauthorized: false } }) });
     await expect(lenient.send({ method: 'GET', path: '/' })).resolves.toMatchObject({ body: 'ok' });
   });
+
+  test('is the same for WebSockets', async () => {
+    const url = await serveWebSockets(mutual);
+    const poolWith = (more: Credentials['tls']) =>
+      poolTo(url, {
+        credentials: async () => ({ headers: {}, tls: { ...tls, cert: client.certificate, key: client.key, ...more } }),
+      });
+    expect(await asked(poolWith({}))).toMatchObject({ url: '/api?x=1' });
+    expect(await asked(poolWith({ ca: undefined, rejectUnauthorized: false }))).toMatchObject({ url: '/api?x=1' });
+    await expect(asked(poolWith({ ca: clients.certificate }))).rejects.toMatchObject({
+      code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    });
+    await expect(asked(poolWith({ cert: undefined, key: undefined }))).rejects.toMatchObject({
+      code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+    });
+  });
 });
 
 describe('credentials', () => {
@@ -231,5 +270,52 @@ describe('credentials', () => {
   test('that cannot be had fail the request with their own error', async () => {
     const failing = poolTo('http://127.0.0.1:1', { credentials: () => Promise.reject(new Error('no plugin')) });
     await expect(failing.send({ method: 'GET', path: '/' })).rejects.toThrow('no plugin');
+  });
+});
+
+describe('a WebSocket', () => {
+  const credentials: Credentials = { headers: { Authorization: 'Bearer t' }, tls: {} };
+
+  test("carries the server's base path, the credentials' headers and the subprotocol, and loses no message", async () => {
+    const pool = poolTo(`${await serveWebSockets()}/clusters/a/`, { credentials: async () => credentials });
+    expect(await asked(pool)).toMatchObject({
+      url: '/clusters/a/api?x=1',
+      headers: { authorization: 'Bearer t', 'user-agent': 'test/1', 'sec-websocket-protocol': 'v1.test' },
+    });
+  });
+
+  test('goes through an agent of the credentials', async () => {
+    const agent = new http.Agent();
+    agent.createConnection = () => {
+      throw new Error('through the agent');
+    };
+    const pool = poolTo(await serveWebSockets(), { credentials: async () => ({ ...credentials, agent }) });
+    await expect(asked(pool)).rejects.toThrow('through the agent');
+  });
+
+  test('that the server does not open resolves to its answer, from which the credentials are cut', async () => {
+    const { url } = await serve(({ headers }, response) => response.writeHead(403).end(`no ${headers.authorization}`));
+    const pool = poolTo(url, { credentials: async () => ({ headers: { Authorization: 'Bearer S3CRET' }, tls: {} }) });
+    const answer = await pool.open('/', 'v1.test', 5_000);
+    expect(answer).toMatchObject({ status: 403, body: expect.stringMatching(/^no Bearer (?!S3CRET)/) });
+  });
+
+  test.each<[string, http.RequestListener]>([
+    ['at all', () => {}],
+    ['to the end', (_, response) => void response.writeHead(403).write('n')],
+  ])('that the server does not answer %s is given up after the timeout', async (_, listener) => {
+    const { url } = await serve(listener);
+    await expect(poolTo(url).open('/', 'v1.test', 50)).rejects.toThrow('no answer within 0.05 s');
+  });
+
+  test('ends with the run, and none is opened after it', async () => {
+    const pool = poolTo(await serveWebSockets());
+    const webSocket = await pool.open('/', 'v1.test', 5_000);
+    if ('status' in webSocket) throw new Error('refused');
+    const closed = new Promise((resolve) => webSocket.once('close', resolve));
+    const opening = problemOf(pool.open('/late', 'v1.test', 5_000));
+    pool.close();
+    await closed;
+    expect((await opening).details).toMatchObject({ kind: 'cancelled', tried: 'Sending GET /late' });
   });
 });

@@ -92,14 +92,14 @@ describe('reading', () => {
 
   test.each([true, false])('an access review that says %s', async (allowed) => {
     const { client, requests } = clientOn(answer(201, { kind: 'SelfSubjectAccessReview', status: { allowed } }));
-    const access = { verb: 'get', group: '', resource: 'pods/proxy', namespace: 'demo' };
+    const access = { verb: 'get', group: '', resource: 'pods/log', namespace: 'demo' };
     await expect(client.isAllowed(access)).resolves.toBe(allowed);
     expect(requests[0]).toMatchObject({
       method: 'POST',
       path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
       body: {
         spec: {
-          resourceAttributes: { verb: 'get', group: '', resource: 'pods', subresource: 'proxy', namespace: 'demo' },
+          resourceAttributes: { verb: 'get', group: '', resource: 'pods', subresource: 'log', namespace: 'demo' },
         },
       },
       idempotent: true,
@@ -218,33 +218,29 @@ describe('writing', () => {
 });
 
 describe('pods', () => {
-  test('are asked through the proxy, for 5 s and only once', async () => {
-    const { client, requests } = clientOn(answer(200, { server_name: 'a-0' }));
-    await expect(client.getFromPod('demo', 'a-0', 8222, '/varz')).resolves.toEqual({ server_name: 'a-0' });
+  test.each([
+    ['500 of the API server, whose kubelet cannot reach them', status(500, 'error dialing backend')],
+    ['400, as they have no node yet', status(400, 'pod a-0 does not have a host assigned')],
+    ['404, as they are gone', status(404, 'not found')],
+    ['nothing in time, as their node is gone', new Error('no answer within 5 s')],
+  ])('that answer %s cannot be reached', async (_, outcome) => {
+    const { client, requests } = clientOn(outcome);
+    await expect(client.dialPod('demo', 'a-0', 4222)).resolves.toBeNull();
+    await expect(client.getFromPod('demo', 'a-0', 8222, '/varz')).resolves.toBeNull();
     expect(requests).toEqual([
-      {
-        method: 'GET',
-        path: '/api/v1/namespaces/demo/pods/a-0%3A8222/proxy/varz',
-        idempotent: false,
-        timeout: 5_000,
-      },
+      { method: 'GET', path: '/api/v1/namespaces/demo/pods/a-0/portforward?ports=4222', timeout: 5_000 },
+      { method: 'GET', path: '/api/v1/namespaces/demo/pods/a-0/portforward?ports=8222', timeout: 5_000 },
     ]);
   });
 
+  const plugin = new Problem({ kind: 'connection', tried: 'Getting credentials', reason: 'r', next: 'n' });
   test.each([
-    ['503 of the API server, which cannot reach it', status(503, 'no endpoints available')],
-    ['404 for a pod that is gone', status(404, 'not found')],
-    ['something else than JSON', answer(200, 'starting')],
-    ['nothing in time, as its node is gone', new Error('no answer within 5 s')],
-  ])('that answer %s do not answer', async (_, outcome) => {
-    await expect(clientOn(outcome).client.getFromPod('demo', 'a-0', 8222, '/varz')).resolves.toBeNull();
-  });
-
-  test('that may not be asked are a Problem', async () => {
-    const { client } = clientOn(status(403, 'cannot get resource "pods/proxy"'));
-    expect((await problemOf(client.getFromPod('demo', 'a-0', 8222, '/varz'))).details.kind).toBe('permission');
-    const plugin = new Problem({ kind: 'connection', tried: 'Getting credentials', reason: 'r', next: 'n' });
-    await expect(clientOn(plugin).client.getFromPod('demo', 'a-0', 8222, '/varz')).rejects.toBe(plugin);
+    ['not allowed', status(403, 'cannot get resource "pods/portforward"'), 'port 8222 of pod demo/a-0: HTTP 403'],
+    ['not possible through a proxy', status(400, 'Upgrade request required'), 'pass on WebSockets'],
+    ['not possible for want of credentials', plugin, 'Getting credentials: r'],
+  ])('that cannot be reached, as it is %s, are a Problem', async (_, outcome, message) => {
+    const { client } = clientOn(outcome);
+    expect((await problemOf(client.getFromPod('demo', 'a-0', 8222, '/varz'))).message).toContain(message);
   });
 
   test('have logs, empty when there are none', async () => {

@@ -1,4 +1,5 @@
 import type { HttpRequest, HttpResponse, Transport } from '../../src/http/transport.ts';
+import type { WebSockets } from '../../src/http/web-socket.ts';
 import type { Json } from '../../src/json.ts';
 import { createKubeClient } from '../../src/kube/client.ts';
 
@@ -14,12 +15,13 @@ export function status(code: number, message: string, more: { [field: string]: J
 /** A client whose API server gives one answer to everything; an Error is a connection that failed. */
 export function clientOn(outcome: HttpResponse | Error) {
   const requests: HttpRequest[] = [];
-  const transport: Transport = {
+  const transport: Transport & WebSockets = {
     async send(request) {
       requests.push(request);
       if (outcome instanceof Error) throw outcome;
       return outcome;
     },
+    open: (path, _, timeout) => transport.send({ method: 'GET', path, timeout }),
   };
-  return { client: createKubeClient(transport), requests };
+  return { client: createKubeClient(transport, transport), requests };
 }

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import type { StoredObject } from '../../simulator/kubernetes/object-store.ts';
 import { resourceOf } from '../../simulator/kubernetes/resources.ts';
 import type { SimulatorOptions } from '../../simulator/simulator.ts';
-import { dig, digObjects, digText } from '../../src/json.ts';
+import { dig, digObjects, digText, type JsonObject } from '../../src/json.ts';
 import { configMap, createWorld, eventually, NAME, NAMESPACE, paths, statefulSet, type World } from './world.ts';
 
 let world: World;
@@ -29,8 +29,10 @@ async function becomeReady(): Promise<void> {
   await eventually('three pods are Ready', () => dig(live(), 'status', 'readyReplicas') === 3);
 }
 
-function monitoring(pod: string, page: string) {
-  return world.kubernetes({ method: 'GET', path: `/api/v1/namespaces/${NAMESPACE}/pods/${pod}:8222/proxy/${page}` });
+async function monitoring(pod: string, page: string): Promise<JsonObject> {
+  const answer = await world.kube.getFromPod(NAMESPACE, pod, 8222, `/${page}`);
+  if (answer === null) throw new Error(`${pod} does not answer`);
+  return answer;
 }
 
 test('a StatefulSet gets its pods, claims and status', async () => {
@@ -73,9 +75,9 @@ test('NATS tells one meta leader with two current peers, and routes to both', as
   await start();
   await becomeReady();
   const pages = await Promise.all(['n-0', 'n-1', 'n-2'].map((pod) => monitoring(pod, 'jsz?acc=x')));
-  expect(pages.map(({ body }) => digText(body, 'meta_cluster', 'leader'))).toEqual(['n-0', 'n-0', 'n-0']);
+  expect(pages.map((page) => digText(page, 'meta_cluster', 'leader'))).toEqual(['n-0', 'n-0', 'n-0']);
   expect(
-    pages.map(({ body }) => digObjects(body, 'meta_cluster', 'replicas').map(({ name, current }) => [name, current])),
+    pages.map((page) => digObjects(page, 'meta_cluster', 'replicas').map(({ name, current }) => [name, current])),
   ).toEqual([
     [
       ['n-1', true],
@@ -84,22 +86,22 @@ test('NATS tells one meta leader with two current peers, and routes to both', as
     [],
     [],
   ]);
-  const routes = digObjects((await monitoring('n-1', 'routez')).body, 'routes');
+  const routes = digObjects(await monitoring('n-1', 'routez'), 'routes');
   expect(new Set(routes.map((route) => route.remote_name))).toEqual(new Set(['n-0', 'n-2']));
-  expect((await monitoring('n-1', 'varz')).body).toMatchObject({ server_name: 'n-1', version: '2.14.6' });
+  expect(await monitoring('n-1', 'varz')).toMatchObject({ server_name: 'n-1', version: '2.14.6' });
 });
 
 test('a changed configuration is loaded at once by a pod that is touched, later by the others', async () => {
   await start({ speed: 1 });
   await becomeReady();
-  const before = digText((await monitoring('n-1', 'varz')).body, 'config_load_time');
+  const before = digText(await monitoring('n-1', 'varz'), 'config_load_time');
   await world.apply(paths.configMap, configMap('second'));
   const body = { metadata: { annotations: { touched: 'now' } } };
   const headers = { 'content-type': 'application/merge-patch+json' };
   await world.kubernetes({ method: 'PATCH', path: `/api/v1/namespaces/${NAMESPACE}/pods/n-1`, headers, body });
   await eventually('n-1 loads it', () => world.simulator.nats.configOf('n-1') === 'second');
   expect(world.simulator.nats.configOf('n-0')).toBe('first');
-  expect(digText((await monitoring('n-1', 'varz')).body, 'config_load_time') > before).toBe(true);
+  expect(digText(await monitoring('n-1', 'varz'), 'config_load_time') > before).toBe(true);
   await eventually('n-0 loads it', () => world.simulator.nats.configOf('n-0') === 'second');
   expect(dig(live(), 'status', 'updatedReplicas')).toBe(3);
 });

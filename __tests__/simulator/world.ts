@@ -2,11 +2,13 @@ import { type Simulator, type SimulatorOptions, startSimulator } from '../../sim
 import { createPool } from '../../src/http/pool.ts';
 import type { HttpRequest, HttpResponse } from '../../src/http/transport.ts';
 import type { Json, JsonObject } from '../../src/json.ts';
+import { createKubeClient, type KubeClient } from '../../src/kube/client.ts';
 import { connect } from '../../src/kube/connect.ts';
 
 /** A simulator and the clients that tests talk to it with. */
 export interface World {
   simulator: Simulator;
+  kube: KubeClient;
   kubernetes(request: HttpRequest): Promise<{ status: number; body: Json }>;
   /** `path` below /v1/; sent with `token`, the root token by default. */
   vault(request: HttpRequest, token?: string): Promise<{ status: number; body: Json }>;
@@ -34,6 +36,7 @@ export async function createWorld(options: SimulatorOptions = {}): Promise<World
   });
   const world: World = {
     simulator,
+    kube: createKubeClient(kubernetes, kubernetes),
     kubernetes: async (request) => parsed(await kubernetes.send(request)),
     vault: async (request, token = simulator.vaultToken) =>
       parsed(

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { digObjects, digText, type JsonObject } from '../../src/json.ts';
 import type { Behaviour } from '../behaviour.ts';
-import type { SimulatedRequest, SimulatedResponse } from '../http.ts';
 import { mapAt } from '../json-at.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import type { StoredObject } from '../kubernetes/object-store.ts';
 import { resourceOf } from '../kubernetes/resources.ts';
-import { unavailable } from '../kubernetes/status.ts';
 
 const CONTAINER = 'nats';
-const MONITORING_PORT = '8222';
+const MONITORING_PORT = 8222;
 /** Connections a server keeps to each peer: a pool of three and one for the system account. */
 const ROUTES_PER_PEER = 4;
 /** Milliseconds until the kubelet brings a changed ConfigMap by itself; a minute in reality. */
@@ -58,26 +58,31 @@ export class NatsServers {
     return this.#servers.get(found?.metadata.uid ?? '')?.config ?? '';
   }
 
-  /** Answers a request through the API server's pod proxy. */
-  proxy(pod: StoredObject, port: string, request: SimulatedRequest): SimulatedResponse {
+  /** Takes a connection to a port of a pod; false where no server listens on it. */
+  accept(pod: StoredObject, port: number, connection: Duplex): boolean {
     const server = this.#servers.get(pod.metadata.uid);
-    if (server === undefined || port !== MONITORING_PORT) {
-      throw unavailable(
-        `error trying to reach service: dial tcp ${digText(pod, 'status', 'podIP')}:${port}: connect: connection refused`,
-      );
-    }
-    const page = request.path.split('/proxy/')[1] ?? '';
-    switch (page) {
-      case 'varz':
-        return { status: 200, body: varz(pod, server) };
-      case 'jsz':
-        return { status: 200, body: this.#jsz(pod) };
-      case 'routez':
-        return { status: 200, body: this.#routez(pod) };
-      case 'healthz':
-        return { status: 200, body: { status: 'ok' } };
+    if (server === undefined || port !== MONITORING_PORT) return false;
+    const monitoring = createServer((request, response) => {
+      const page = this.#page(pod, server, request.url?.split('?')[0] ?? '');
+      response.statusCode = page === null ? 404 : 200;
+      response.end(page === null ? '404 page not found\n' : JSON.stringify(page));
+    });
+    monitoring.emit('connection', connection);
+    return true;
+  }
+
+  #page(pod: StoredObject, server: Server, path: string): JsonObject | null {
+    switch (path) {
+      case '/varz':
+        return varz(pod, server);
+      case '/jsz':
+        return this.#jsz(pod);
+      case '/routez':
+        return this.#routez(pod);
+      case '/healthz':
+        return { status: 'ok' };
       default:
-        return { status: 404, body: '404 page not found\n' };
+        return null;
     }
   }
 

@@ -1,10 +1,12 @@
+import type { Duplex } from 'node:stream';
 import { digText, isJsonObject, type Json, type JsonObject } from '../../src/json.ts';
 import type { AccessAttributes, Behaviour } from '../behaviour.ts';
 import type { Handler, SimulatedRequest, SimulatedResponse } from '../http.ts';
 import type { Cluster, Target, WriteOptions } from './cluster.ts';
 import type { StoredObject } from './object-store.ts';
 import { jsonPatch, mergePatch } from './patches.ts';
-import { apiVersionOf, isCustom, type Resource, resourceOf, servedResources } from './resources.ts';
+import { portForward } from './port-forward.ts';
+import { apiVersionOf, isCustom, type Resource, servedResources } from './resources.ts';
 import { fieldSelector, labelSelector } from './selectors.ts';
 import { badRequest, missingVersion, StatusError, unauthorized } from './status.ts';
 
@@ -15,8 +17,9 @@ export interface ApiOptions {
   token: string;
   /** API groups that a plain Kubernetes does not have: "cert-manager.io". */
   addedGroups: readonly string[];
-  /** What answers below a pod's or a Service's proxy, and a pod's log. */
-  podProxy: (pod: StoredObject, port: string, request: SimulatedRequest) => SimulatedResponse;
+  /** Takes a connection to a port of a pod; false where nothing listens on it. */
+  dialPod: (pod: StoredObject, port: number, connection: Duplex) => boolean;
+  /** What answers below a Service's proxy, and a pod's log. */
   serviceProxy: (namespace: string, service: string, request: SimulatedRequest) => Promise<SimulatedResponse>;
   podLog: (pod: StoredObject, query: URLSearchParams) => string;
 }
@@ -26,7 +29,7 @@ interface Address {
   resource: Resource;
   namespace: string;
   name: string | undefined;
-  /** What follows the name: ['status'], ['log'], ['proxy', 'varz']. */
+  /** What follows the name: ['status'], ['log'], ['proxy', 'v1', 'sys']. */
   rest: string[];
 }
 
@@ -151,8 +154,11 @@ function handle(
   if (subresource === 'proxy' && resource.kind === 'Service') {
     return options.serviceProxy(namespace, name, request);
   }
-  if (subresource === 'proxy' || subresource === 'log') {
-    return podSubresource(options, request, { namespace, name, subresource });
+  if (resource.kind === 'Pod' && (subresource === 'portforward' || subresource === 'log')) {
+    const pod = options.cluster.get({ resource, namespace, name });
+    return subresource === 'log'
+      ? { status: 200, body: options.podLog(pod, request.query) }
+      : portForward(name, request, (port, connection) => options.dialPod(pod, port, connection));
   }
   const target = { resource, namespace, name };
   if (request.method === 'GET') {
@@ -165,18 +171,6 @@ function handle(
 function inForm(object: StoredObject, accept: string): JsonObject {
   if (!accept.includes('as=PartialObjectMetadata')) return object;
   return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata };
-}
-
-function podSubresource(
-  options: ApiOptions,
-  request: SimulatedRequest,
-  address: { namespace: string; name: string; subresource: string },
-): SimulatedResponse {
-  const [name = '', port = ''] = address.name.split(':');
-  const pod = options.cluster.get({ resource: resourceOf('Pod'), namespace: address.namespace, name });
-  return address.subresource === 'log'
-    ? { status: 200, body: options.podLog(pod, request.query) }
-    : options.podProxy(pod, port, request);
 }
 
 function list(cluster: Cluster, request: SimulatedRequest, { resource, namespace }: Address): SimulatedResponse {

@@ -1,11 +1,12 @@
 import http from 'node:http';
 import https from 'node:https';
+import type { WebSocket } from 'ws';
 import { Problem } from '../problem.ts';
 import { redacted } from '../redact.ts';
+import { roundTrip } from './round-trip.ts';
 import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
+import { openWebSocket, type WebSockets } from './web-socket.ts';
 
-/** Milliseconds; with the retries' budget a dead server is told within 30 s. */
-const DEFAULT_TIMEOUT = 12_000;
 const MAX_SOCKETS = 16;
 
 /** What a connection authenticates and verifies with; PEM. */
@@ -40,14 +41,20 @@ export function secretsOfHeaders(headers: Credentials['headers']): string[] {
     .filter((secret) => secret !== '');
 }
 
+export interface Pool extends Transport, WebSockets {
+  /** Ends all connections, those of WebSockets too. */
+  close(): void;
+}
+
 /**
  * A transport over one pool of kept-alive HTTP/1.1 connections. It follows no redirect and repeats nothing. From what is
  * refused the credentials are cut, before anybody quotes a part of it: some servers and proxies tell what they were sent.
  */
-export function createPool(options: PoolOptions): Transport & { close(): void } {
+export function createPool(options: PoolOptions): Pool {
   const base = new URL(options.url);
   const prefix = base.pathname.replace(/\/$/, '');
   const secure = base.protocol === 'https:';
+  const webSockets = new Set<WebSocket>();
   let closed = false;
   let pool: { agent: http.Agent; tls: TlsOptions } | undefined;
 
@@ -60,28 +67,52 @@ export function createPool(options: PoolOptions): Transport & { close(): void } 
     return pool.agent;
   }
 
+  async function authenticated() {
+    const credentials = await options.credentials();
+    return {
+      agent: credentials.agent ?? agentFor(credentials.tls),
+      headers: { 'user-agent': options.userAgent, ...credentials.headers },
+    };
+  }
+
   return {
     async send(request) {
-      const credentials = await options.credentials();
-      const answer = exchange(secure ? https : http, request, {
+      const { agent, headers } = await authenticated();
+      const answer = roundTrip(secure ? https : http, request, {
         protocol: base.protocol,
         hostname: base.hostname.replace(/^\[|\]$/g, ''),
         port: base.port,
         path: prefix + request.path,
         method: request.method,
-        agent: credentials.agent ?? agentFor(credentials.tls),
-        headers: { 'user-agent': options.userAgent, ...credentials.headers },
+        agent,
+        headers,
       });
       // The run has ended, and with it this request: nobody is to take that for a broken connection.
       const response = await answer.catch((error: unknown) => Promise.reject(closed ? abandoned(request) : error));
-      if (response.status < 300) return response;
-      return { ...response, body: redacted(response.body, secretsOfHeaders(credentials.headers)) };
+      return quotable(response, headers);
+    },
+    async open(path, protocol, timeout) {
+      const connection = await authenticated();
+      const request: HttpRequest = { method: 'GET', path };
+      if (closed) throw abandoned(request);
+      const { webSocket, opened } = openWebSocket(base.origin + prefix + path, protocol, timeout, connection);
+      webSockets.add(webSocket);
+      webSocket.once('close', () => webSockets.delete(webSocket));
+      const answer = await opened.catch((error: unknown) => Promise.reject(closed ? abandoned(request) : error));
+      return 'status' in answer ? quotable(answer, connection.headers) : answer;
     },
     close() {
       closed = true;
       pool?.agent.destroy();
+      for (const webSocket of webSockets) webSocket.terminate();
     },
   };
+}
+
+/** An answer of which any part may be shown, where it is a refusal. */
+function quotable(response: HttpResponse, headers: Credentials['headers']): HttpResponse {
+  if (response.status < 300) return response;
+  return { ...response, body: redacted(response.body, secretsOfHeaders(headers)) };
 }
 
 function abandoned({ method, path }: HttpRequest): Problem {
@@ -102,49 +133,4 @@ function sameTls(a: TlsOptions, b: TlsOptions): boolean {
   const text = (tls: TlsOptions) =>
     [tls.ca, tls.cert, tls.key, tls.servername, tls.rejectUnauthorized].map((value) => String(value ?? '')).join('\0');
   return a === b || text(a) === text(b);
-}
-
-function exchange(
-  client: typeof http | typeof https,
-  request: HttpRequest,
-  options: Omit<http.RequestOptions, 'headers'> & { headers: { [name: string]: string } },
-): Promise<HttpResponse> {
-  const payload = typeof request.body === 'object' ? JSON.stringify(request.body) : request.body;
-  const headers: http.OutgoingHttpHeaders = { accept: 'application/json', ...options.headers, ...request.headers };
-  if (payload !== undefined) {
-    headers['content-type'] ??= 'application/json';
-    headers['content-length'] = Buffer.byteLength(payload);
-  }
-  const timeout = request.timeout ?? DEFAULT_TIMEOUT;
-
-  return new Promise((resolve, reject) => {
-    const outgoing = client.request({ ...options, headers }, (incoming) => {
-      const chunks: Buffer[] = [];
-      incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-      incoming.on('error', fail);
-      incoming.on('end', () => {
-        clearTimeout(timer);
-        resolve({
-          status: incoming.statusCode ?? 0,
-          headers: singleValues(incoming.headers),
-          body: Buffer.concat(chunks).toString('utf8'),
-        });
-      });
-    });
-    const timer = setTimeout(() => {
-      outgoing.destroy(new Error(`no answer within ${timeout / 1000} s`));
-    }, timeout);
-    function fail(error: Error) {
-      clearTimeout(timer);
-      reject(error);
-    }
-    outgoing.on('error', fail);
-    outgoing.end(payload);
-  });
-}
-
-function singleValues(headers: http.IncomingHttpHeaders): { [name: string]: string } {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
-  );
 }

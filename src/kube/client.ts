@@ -1,15 +1,20 @@
+import http from 'node:http';
+import type { Duplex } from 'node:stream';
+import { roundTrip } from '../http/round-trip.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.ts';
+import type { WebSockets } from '../http/web-socket.ts';
 import { digObjects, digText, isJsonObject, type JsonObject } from '../json.ts';
 import { MANAGER } from '../manager.ts';
 import { Problem } from '../problem.ts';
 import { ApplyConflict, connectionProblem, statusProblem } from './errors.ts';
 import type { KubeObject } from './object.ts';
+import { forwardedConnection, PORT_FORWARD_PROTOCOL } from './port-forward.ts';
 import { type Kind, pathOf, RESOURCES, type Resource, resourceOf } from './resources.ts';
 
 export interface Access {
   verb: string;
   group: string;
-  /** With a subresource: "pods/proxy". */
+  /** With a subresource: "pods/log". */
   resource: string;
   namespace?: string;
   name?: string;
@@ -57,7 +62,13 @@ export interface KubeClient {
   openApi(groupVersion: string): Promise<JsonObject | null>;
   /** "v1.34.4" */
   serverVersion(): Promise<string>;
-  /** GET through the API server's proxy to a pod's HTTP port. Null when the pod does not answer JSON within 5 s. */
+  /**
+   * Connects to a TCP port of a pod by its kubelet (pods/portforward), where no NetworkPolicy is in the way. Null when the
+   * pod cannot be reached within 5 s; a port where nothing listens ends the connection with an error. Whoever asked
+   * destroys it; the run's end does so too.
+   */
+  dialPod(namespace: string, pod: string, port: number): Promise<Duplex | null>;
+  /** GET of a pod's HTTP port, as dialPod reaches it. Null when the pod does not answer JSON within another 5 s. */
   getFromPod(namespace: string, pod: string, port: number, path: string): Promise<JsonObject | null>;
   /** The last lines of a container's log; empty when there is none. */
   podLog(
@@ -91,7 +102,10 @@ export interface ListSelectors {
 /** https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches */
 const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 
-export function createKubeClient(transport: Transport): KubeClient {
+/** Milliseconds for reaching a pod, and again for its answer. */
+const POD_TIMEOUT = 5_000;
+
+export function createKubeClient(transport: Transport, webSockets: WebSockets): KubeClient {
   async function send(tried: string, request: HttpRequest): Promise<HttpResponse> {
     try {
       return await transport.send(request);
@@ -100,14 +114,16 @@ export function createKubeClient(transport: Transport): KubeClient {
     }
   }
 
-  /** Null where none came: the API server waits in vain for a pod whose node is gone, and so does the caller. */
-  async function answerOf(request: HttpRequest): Promise<HttpResponse | null> {
-    try {
-      return await transport.send(request);
-    } catch (error) {
-      if (error instanceof Problem) throw error;
-      return null;
-    }
+  async function dialPod(namespace: string, pod: string, port: number): Promise<Duplex | null> {
+    const path = `${pathOf(RESOURCES.Pod, namespace, pod)}/portforward?ports=${port}`;
+    // The API server waits in vain for a pod whose node is gone, and so does the caller.
+    const answer = await orNull(webSockets.open(path, PORT_FORWARD_PROTOCOL, POD_TIMEOUT));
+    if (answer === null) return null;
+    if (!('status' in answer)) return forwardedConnection(answer);
+    const tried = `Connecting to port ${port} of pod ${namespace}/${pod}`;
+    if (answer.status === 403) throw statusProblem(tried, answer);
+    if (answer.body.includes('Upgrade request required')) throw noWebSockets(tried);
+    return null;
   }
 
   /** Answers the object, or null for the statuses that the caller expects. */
@@ -268,11 +284,14 @@ export function createKubeClient(transport: Transport): KubeClient {
       return version;
     },
 
+    dialPod,
+
     async getFromPod(namespace, pod, port, path) {
-      const tried = `Reading ${path} of pod ${namespace}/${pod}`;
-      const proxy = `${pathOf(RESOURCES.Pod, namespace, `${pod}:${port}`)}/proxy${path}`;
-      const response = await answerOf({ method: 'GET', path: proxy, idempotent: false, timeout: 5_000 });
-      if (response?.status === 403) throw statusProblem(tried, response);
+      const connection = await dialPod(namespace, pod, port);
+      if (connection === null) return null;
+      const request: HttpRequest = { method: 'GET', path, timeout: POD_TIMEOUT };
+      const options = { hostname: pod, port, path, createConnection: () => connection, headers: {} };
+      const response = await orNull(roundTrip(http, request, options)).finally(() => connection.destroy());
       return response !== null && response.status < 300 ? parseJson(response) : null;
     },
 
@@ -317,6 +336,25 @@ function parseObject(tried: string, response: HttpResponse): KubeObject {
     kind: String(kind),
     metadata: { name: '', ...(isJsonObject(metadata) ? metadata : {}) },
   };
+}
+
+/** Null in place of an error that is no Problem. */
+async function orNull<T>(promise: Promise<T>): Promise<T | null> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    return null;
+  }
+}
+
+function noWebSockets(tried: string): Problem {
+  return new Problem({
+    kind: 'connection',
+    tried,
+    reason: 'The API server was asked to open a WebSocket, and did not see that (HTTP 400: Upgrade request required).',
+    next: 'Have the proxy in front of the API server pass on WebSockets, as kubectl port-forward needs it too, or go around it.',
+  });
 }
 
 function notKubernetes(tried: string): Problem {

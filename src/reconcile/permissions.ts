@@ -58,7 +58,8 @@ export const IN_NAMESPACE: Rule[] = [
     why: 'their labels and annotations',
   },
   { kinds: ['Pod'], verbs: { apply: ['list', 'patch', 'delete'] }, why: 'reload, and replace stuck ones' },
-  { kinds: ['Pod'], subresource: 'proxy', verbs: { apply: ['get'] }, why: 'health of the servers' },
+  // A WebSocket begins as a GET, and takes create as well from Kubernetes 1.35 on: https://kep.k8s.io/4006
+  { kinds: ['Pod'], subresource: 'portforward', verbs: { apply: ['get', 'create'] }, why: 'health of the servers' },
   { kinds: ['Pod'], subresource: 'log', verbs: { apply: ['get'] }, why: 'tell why a server does not start' },
 ];
 
