@@ -1,15 +1,19 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { natsConfIn, stateWith } from '../__tests__/desired/fixture.ts';
 import type { Inputs } from '../src/inputs/table.ts';
-import { PATHS } from '../src/nats/layout.ts';
+import { PATHS, PORTS } from '../src/nats/layout.ts';
 import { resolveVersions, unknownVersions } from '../src/nats/versions.ts';
+import { servedCertificate } from '../src/reconcile/served-certificate.ts';
 import { run } from './sandbox/process.ts';
 import { paths } from './sandbox/topology.ts';
+import { waitFor } from './sandbox/wait.ts';
 import { tool } from './tools.ts';
 
 const prefix = 'nats-server-';
@@ -77,6 +81,37 @@ describe.each(versions)('nats-server %s', (version) => {
   });
 
   it.each([
+    ['clients', PORTS.client, PATHS.serverCerts],
+    ['routes', PORTS.cluster, PATHS.clusterCerts],
+  ] as const)(
+    'shows its certificate on its port for %s, and logs an error only of who shows none',
+    async (whose, port, directory) => {
+      const conf = natsConfIn(stateWith({ nats_version: version }));
+      const [certificate = '', key = ''] = ['tls.crt', 'tls.key'].map((name) =>
+        readFileSync(join(root, directory, name), 'utf8'),
+      );
+      const listening = new RegExp(`Listening for ${whose.slice(0, -1)} connections on \\S+:(\\d+)`);
+      const errors: string[][] = [];
+      await start(version, conf, async (said) => {
+        await waitFor(async () => listening.test(said()), `it listens for ${whose}`, 5_000);
+        const at = Number(listening.exec(said())?.[1]);
+        const kube = { dialPod: async () => createConnection(at, '127.0.0.1') };
+        const probe = async (client?: { certificate: string; key: string }) => {
+          const seen = await servedCertificate(kube, 'demo', 'nats-0', port, client);
+          expect(seen?.raw).toEqual(new X509Certificate(certificate).raw);
+        };
+        await probe({ certificate, key });
+        await probe();
+        await waitFor(async () => said().includes('handshake error'), 'the second probe is logged', 5_000);
+        errors.push(said().match(/TLS .*handshake error.*/g) ?? []);
+      });
+      expect(errors).toEqual([
+        [expect.stringMatching(/^TLS (route )?handshake error: tls: client didn't provide a certificate$/)],
+      ]);
+    },
+  );
+
+  it.each([
     ['at the top', (conf: string) => `${conf}\nno_such_setting: true\n`],
     ['of JetStream', (conf: string) => conf.replace('sync_interval', 'no_such_setting')],
     ['of the cluster', (conf: string) => conf.replace('no_advertise', 'no_such_setting')],
@@ -104,8 +139,16 @@ function check(version: string, conf: string): { accepted: boolean; said: string
   return { accepted: status === 0, said: `${stdout}${stderr}` };
 }
 
-/** What the server says until it is ready, or until it ends: some settings it judges only at its start. Its ports are random. */
-async function start(version: string, conf: string): Promise<string> {
+/**
+ * What the server says until it is ready, or until it ends: some settings it judges only at its start. Its ports are random.
+ *
+ * @param whileReady what to do with a server that is ready; `said` is what it has said by then
+ */
+async function start(
+  version: string,
+  conf: string,
+  whileReady: (said: () => string) => Promise<void> = async () => {},
+): Promise<string> {
   const server = spawn(tool(`${prefix}${version}`), configure(conf.replaceAll(/port: \d+/g, 'port: -1')), {
     env: environment,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -114,13 +157,19 @@ async function start(version: string, conf: string): Promise<string> {
   });
   const ended = once(server, 'exit');
   let said = '';
-  for await (const text of server.stderr.setEncoding('utf8')) {
-    said += text;
-    if (said.includes('Server is ready')) break;
+  const ready = new Promise<boolean>((resolve) => {
+    server.stderr.setEncoding('utf8').on('data', (text) => {
+      said += text;
+      if (said.includes('Server is ready')) resolve(true);
+    });
+  });
+  try {
+    if (await Promise.race([ready, ended.then(() => false)])) await whileReady(() => said);
+  } finally {
+    server.kill('SIGKILL');
+    await ended;
+    rmSync(join(root, PATHS.data), { recursive: true, force: true });
   }
-  server.kill('SIGKILL');
-  await ended;
-  rmSync(join(root, PATHS.data), { recursive: true, force: true });
   return said;
 }
 
