@@ -66,6 +66,53 @@ function at(writes: string[], text: string): number {
   return index;
 }
 
+describe('roles of others at the PKI mount', () => {
+  const INPUT = 'vault_internal_pki_backend_mount_path';
+
+  test('that sign the names of its clients are warned of once in each run, which goes on', async () => {
+    const { runOnce, vault } = world();
+    vault.store.set('pki/internal/roles/vault-issuer', { allow_any_name: true, client_flag: true });
+    for (const _ of [1, 2]) {
+      const { ended, log, report } = await runOnce();
+      expect(ended).toBeNull();
+      expect(log.lines.filter((line) => line.startsWith(`warning ${INPUT}: `))).toHaveLength(1);
+      const notices = report.notices.filter(({ input }) => input === INPUT);
+      expect(notices).toMatchObject([
+        {
+          severity: 'warning',
+          message: expect.stringContaining('vault-issuer (as superuser-nats-a, admin-nats-a, reader-nats-a, a server)'),
+        },
+      ]);
+    }
+  });
+
+  test('that may sign the names of servers are meant to, where a ClusterIssuer does that', async () => {
+    const { runOnce, vault, kube } = world();
+    kube.put({ apiVersion: 'cert-manager.io/v1', kind: 'ClusterIssuer', metadata: { name: 'internal' } });
+    const servers = { allowed_domains: ['demo.svc.cluster.local'], allow_subdomains: true, client_flag: true };
+    vault.store.set('pki/internal/roles/vault-issuer', servers);
+    const { report } = await runOnce({ certificate_issuer: 'internal' });
+    expect(report.notices.filter(({ input }) => input === INPUT)).toEqual([]);
+  });
+
+  test('that the token may not read are no error: one line tells how to allow it', async () => {
+    const { runOnce, vault } = world();
+    vault.list = () =>
+      Promise.reject(new Problem({ kind: 'permission', tried: 'Listing', reason: 'HTTP 403.', next: '' }));
+    const { ended, log, report } = await runOnce();
+    expect(ended).toBeNull();
+    const lines = log.lines.filter((line) => line.includes('path "pki/internal/roles/*"'));
+    expect(lines).toEqual([expect.stringMatching(/^info Not known: /)]);
+    expect(report.notices.filter(({ input }) => input === INPUT)).toEqual([]);
+  });
+
+  test('a defect in looking at them is one of the run', async () => {
+    const { runOnce, vault } = world();
+    vault.list = () => Promise.reject(new TypeError('out of order'));
+    expect((await runOnce()).ended).toMatchObject({ message: 'out of order' });
+  });
+});
+
 describe('the first run', () => {
   test('writes in an order of which any part can be completed later', async () => {
     const { runOnce } = world();

@@ -129,12 +129,12 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   };
 }
 
-/** Of the Panfactum stack: signs any name by the same CA as the clusters' own roles. */
+/** Signs by the same CA as the clusters' own roles, with a role that is not at their mount. */
 const STACK_ISSUER = 'internal';
 
 function authorityOf(clusterIssuer: string, vault: Vault, mount = ''): PkiEngine {
   const shared = clusterIssuer === STACK_ISSUER ? vault.namespace().pki.get(mount) : undefined;
-  const engine = shared ?? new PkiEngine(clusterIssuer);
+  const engine = new PkiEngine(clusterIssuer, shared?.authority);
   engine.writeRole(CLUSTER_ISSUER_ROLE, { allow_any_name: true, key_type: 'ec', key_bits: 256, max_ttl: '8760h' });
   return engine;
 }

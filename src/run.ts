@@ -2,8 +2,10 @@ import type { Clock } from './clock.ts';
 import { windowNotices } from './desired/disruption/notices.ts';
 import { commonLabels } from './desired/labels.ts';
 import { clusterOutputs } from './desired/outputs.ts';
+import type { DesiredVault } from './desired/state.ts';
 import type { Inputs } from './inputs/table.ts';
 import type { Access, KubeClient } from './kube/client.ts';
+import { Problem } from './problem.ts';
 import type { RunContext } from './reconcile/context.ts';
 import { chooseName } from './reconcile/identity.ts';
 import { clustersIn, type Deployment } from './reconcile/inventory.ts';
@@ -18,6 +20,7 @@ import type { Log } from './report/log.ts';
 import type { Outputs, RunReport } from './report/run-report.ts';
 import type { VaultClient } from './vault/client.ts';
 import { type LoginPorts, login, type VaultLogin } from './vault/login.ts';
+import { findOtherRoles, otherRolesUnseen, otherRolesWarning } from './vault/other-roles.ts';
 import { checkCapabilities, checkHealth, checkMounts } from './vault/preflight.ts';
 
 /** Writing once may teach what the next comparison needs: the data volumes, their claims and their real size. */
@@ -59,7 +62,10 @@ export async function run(inputs: Inputs, ports: RunPorts, report: RunReport): P
     checkMounts(ports.vault, intent.desired.vault),
     checkCapabilities(ports.vault, intent.desired.vault, inputs.mode),
   );
-  const plan = await compare(context, target.namespaceExists, intent);
+  const [plan] = await both(
+    compare(context, target.namespaceExists, intent),
+    lookAtOtherRoles(context, intent.desired.vault),
+  );
   ports.setOutputs({ changed: 'false' });
   if (isEmpty(plan)) ports.log.info('Nothing to change: no write to Kubernetes or Vault.');
   else await converge(context, ports, target);
@@ -86,6 +92,21 @@ function announce({ adaptations, desired }: Intent, { inputs, clock, log, report
   for (const { wanted, instead } of adaptations) log.info(`Without ${wanted}: ${instead}`);
   if (adaptations.length > 0) log.notice(ADAPTED);
   for (const { severity, input, message } of report.notices) log[severity](`${input}: ${message}`);
+}
+
+/** Warns of what lets others pass for this cluster's clients and servers: nothing that ends a run, whatever comes of it. */
+async function lookAtOtherRoles({ vault, inputs, log, report }: RunContext, desired: DesiredVault): Promise<void> {
+  try {
+    const roles = await findOtherRoles(vault, desired);
+    if (roles.length === 0) return;
+    const input = 'vault_internal_pki_backend_mount_path';
+    const message = otherRolesWarning(desired, roles);
+    report.notices.push({ severity: 'warning', input, message });
+    log.warning(`${input}: ${message}`);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    log.info(otherRolesUnseen(desired, inputs.mode, error));
+  }
 }
 
 /** Looks again under the lock, as another run may have written since, and writes what differs then. */

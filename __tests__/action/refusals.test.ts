@@ -117,7 +117,7 @@ const REFUSALS: Refusal[] = [
       w.vaultRequest('PUT', 'sys/policies/acl/demo-issuer-nats', {
         policy: '# kube-nats-action owner: other-uid/demo/nats\n',
       }),
-    says: [/namespace demo of .* uid other-uid/, /Choose another `name`/],
+    says: [/namespace demo of another Kubernetes cluster .* uid other-uid/, /Choose another `name`/],
   },
   {
     name: 'a field that another manager holds',

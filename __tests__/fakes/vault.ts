@@ -25,6 +25,11 @@ export function fakeVaultClient(journal: string[] = []): FakeVaultClient {
       const data = fake.store.get(path.join('/'));
       return data === undefined ? null : { data: structuredClone(data) };
     },
+    async list(path) {
+      const prefix = `${path.join('/')}/`;
+      const below = [...fake.store.keys()].filter((key) => key.startsWith(prefix));
+      return below.map((key) => key.slice(prefix.length));
+    },
     async readText(path) {
       return path.at(-1) === 'ca_chain' ? fake.authority : null;
     },

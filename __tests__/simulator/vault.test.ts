@@ -129,6 +129,25 @@ test('Vault namespaces and mounts are kept apart', async () => {
   });
 });
 
+test('PKI roles are listed to who may list them', async () => {
+  const list = (token?: string) => world.vault({ method: 'GET', path: 'pki/nats/roles?list=true' }, token);
+  expect(await list()).toEqual({ status: 404, body: { errors: [] } });
+  await write('pki/nats/roles/b', {});
+  await write('pki/nats/roles/a', {});
+  expect((await list()).body).toMatchObject({ data: { keys: ['a', 'b'] } });
+
+  await write('auth/approle/role/lister', { token_policies: ['lister'] });
+  const { body: id } = await world.vault({ method: 'GET', path: 'auth/approle/role/lister/role-id' });
+  const secret = await write('auth/approle/role/lister/secret-id', {});
+  const ids = { role_id: digText(id, 'data', 'role_id'), secret_id: digText(secret, 'data', 'secret_id') };
+  const statusWith = async (capability: string) => {
+    await write('sys/policies/acl/lister', { policy: `path "pki/nats/roles/*" { capabilities = ["${capability}"] }` });
+    const { body } = await login('approle', ids);
+    return (await list(digText(body, 'auth', 'client_token'))).status;
+  };
+  expect([await statusWith('read'), await statusWith('list')]).toEqual([403, 200]);
+});
+
 test('a sealed Vault answers its health and nothing else', async () => {
   world.simulator.behaviour.vaultSealed = true;
   expect(await world.vault({ method: 'GET', path: 'sys/health' })).toMatchObject({

@@ -4,6 +4,8 @@ import type { DesiredVault, VaultObject } from '../../src/desired/state.ts';
 export function desiredVault(owner = 'uid-1/demo/nats-a', namespace = 'demo'): DesiredVault {
   return {
     owner,
+    pkiMount: ['pki', 'internal'],
+    clients: { users: ['admin-nats-a', 'reader-nats-a'], hosts: ['nats-a-0.nats-a-headless.demo.svc.cluster.local'] },
     pkiRoles: [
       pkiRole(owner, 'nats-admin-nats-a', ['admin-nats-a'], 57_600),
       pkiRole(owner, 'nats-server-nats-a', ['nats-a', `nats-a.${namespace}.svc`], 2_592_000),

@@ -85,7 +85,7 @@ describe("under a policy that is this cluster's", () => {
     const { client, writes } = await afterRun({ [ADMIN]: { allowed_uri_sans: marks } });
     const { details } = await problemOf(planVault(client, desiredVault()));
     expect(details.findings).toEqual([
-      `${ADMIN} belongs to NATS cluster nats-a in namespace prod of the Kubernetes cluster whose kube-system namespace has uid uid-2`,
+      `${ADMIN} belongs to NATS cluster nats-a in namespace prod of another Kubernetes cluster (its kube-system namespace has uid uid-2)`,
     ]);
     expect(details.next).toContain('another PKI mount (vault_internal_pki_backend_mount_path)');
     expect(details.next).toContain('vault delete PATH');
@@ -122,7 +122,7 @@ describe('a policy', () => {
     const { client, writes } = await afterRun();
     const { details } = await problemOf(planVault(client, desiredVault('uid-2/demo/nats-a')));
     expect(details.findings?.[0]).toBe(
-      `${POLICY} belongs to NATS cluster nats-a in namespace demo of the Kubernetes cluster whose kube-system namespace has uid uid-1`,
+      `${POLICY} belongs to NATS cluster nats-a in namespace demo of another Kubernetes cluster (its kube-system namespace has uid uid-1)`,
     );
     expect(writes()).toEqual([]);
   });

@@ -27,8 +27,9 @@ export class PkiEngine {
   readonly authority: Authority;
   readonly roles = new Map<string, JsonObject>();
 
-  constructor(mount: string) {
-    this.authority = createAuthority(mount.split('/').at(-1) ?? mount);
+  /** Makes a CA, unless it shares that of another one. */
+  constructor(mount: string, authority?: Authority) {
+    this.authority = authority ?? createAuthority(mount.split('/').at(-1) ?? mount);
   }
 
   /** Replaces the whole role: parameters that are not given fall back to their defaults, which depend on key_type. */

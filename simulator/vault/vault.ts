@@ -67,7 +67,10 @@ export class Vault {
   }
 
   #route(request: SimulatedRequest): SimulatedResponse {
-    const path = decodeURIComponent(request.path.replace(/^\/v1\//, ''));
+    const isList = request.method === 'LIST' || (request.method === 'GET' && request.query.get('list') === 'true');
+    const named = decodeURIComponent(request.path.replace(/^\/v1\//, ''));
+    // A list is of what is below a path, which then ends with a slash.
+    const path = isList ? named.replace(/\/?$/, '/') : named;
     const sealed = this.#behaviour.vaultSealed;
     if (path === 'sys/health') {
       return { status: sealed ? 503 : 200, body: healthBody(sealed) };
@@ -81,7 +84,7 @@ export class Vault {
     const namespace = this.namespace((request.headers['x-vault-namespace'] ?? '').replace(/^\/|\/$/g, ''));
     const call: Call = {
       path,
-      method: request.method,
+      method: isList ? 'LIST' : request.method,
       body: isJsonObject(request.body) ? request.body : {},
       namespace,
       tokens: this.tokens,
@@ -142,6 +145,7 @@ const ROUTES: Route[] = [
     pattern: /^auth\/(.+)\/role\/([^/]+)$/,
     run: (call, [mount = '', name = '']) => authRole(call, mount, name),
   },
+  { pattern: /^(.+)\/roles\/$/, run: (call, [mount = '']) => listed(engineAt(call, mount).roles) },
   { pattern: /^(.+)\/roles\/([^/]+)$/, run: (call, [mount = '', name = '']) => pkiRole(call, mount, name) },
 ];
 
@@ -156,6 +160,7 @@ function authorize(call: Call, token: Token): void {
 /** A write needs `create` where nothing is, `update` otherwise; which of the two counts is not told apart here. */
 const NEEDED_CAPABILITY: { [method: string]: string[] } = {
   GET: ['read'],
+  LIST: ['list'],
   POST: ['update', 'create'],
   PUT: ['update', 'create'],
   DELETE: ['delete'],
@@ -295,6 +300,12 @@ function pkiRole(call: Call, mount: string, name: string): SimulatedResponse {
     write: () => answer(engine.writeRole(name, call.body)),
     remove: () => engine.roles.delete(name),
   });
+}
+
+/** A list without entries does not exist. */
+function listed(entries: Map<string, unknown>): SimulatedResponse {
+  if (entries.size === 0) throw nothingHere();
+  return answer({ keys: [...entries.keys()].sort() });
 }
 
 interface Verbs {

@@ -77,6 +77,10 @@ export interface Notice {
 export interface DesiredVault {
   /** "clusterUid/namespace/name" */
   owner: string;
+  /** Where the PKI secrets engine is mounted, in segments. */
+  pkiMount: string[];
+  /** What a client certificate has to name for the servers to take its holder for a user, or for another server. */
+  clients: { users: string[]; hosts: string[] };
   pkiRoles: VaultObject[];
   policy: { name: string; rules: string };
   authRole: VaultObject;

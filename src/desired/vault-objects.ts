@@ -1,7 +1,7 @@
 import type { Inputs } from '../inputs/table.ts';
 import { MANAGER } from '../manager.ts';
 import type { Identity } from './identities.ts';
-import { issuerName, type Names } from './names.ts';
+import { issuerName, type Names, podHosts, ROLES, userName } from './names.ts';
 import type { DesiredVault, VaultObject } from './state.ts';
 
 /** Starts the first line of the policy; "clusterUid/namespace/name" of the owner follows. */
@@ -25,6 +25,12 @@ export function vaultObjects(inputs: Inputs, names: Names, identities: Identity[
   const owner = `${clusterUid}/${names.namespace}/${names.cluster}`;
   return {
     owner,
+    pkiMount: inputs.vault_internal_pki_backend_mount_path.split('/'),
+    clients: {
+      users: ROLES.map((role) => userName(names.cluster, role)),
+      // A ClusterIssuer has a role that signs the servers' names, and is meant to.
+      hosts: inputs.certificate_issuer === null && inputs.replicas > 1 ? podHosts(names, inputs.replicas) : [],
+    },
     pkiRoles: own.map((identity) => pkiRole(inputs, names, identity, owner)),
     policy: { name: names.vaultPolicy, rules: policyRules(inputs, names, own, owner) },
     authRole: authRole(inputs, names),

@@ -2,7 +2,7 @@ import NodeVault from 'node-vault';
 import type { Clock } from '../clock.ts';
 import { isTransient } from '../http/retry.ts';
 import type { HttpResponse, Transport } from '../http/transport.ts';
-import { isJsonObject, type Json, type JsonObject } from '../json.ts';
+import { dig, isJsonObject, type Json, type JsonObject } from '../json.ts';
 import { Problem } from '../problem.ts';
 import { escapedPath } from './path.ts';
 import { isAbsent, type LoginAttempt, notVault, parsed, refused, triedRequest, type VaultRequest } from './refusal.ts';
@@ -29,6 +29,8 @@ export interface VaultHealth {
 export interface VaultClient {
   /** The answer's JSON, or null where nothing is stored at the path (404). */
   read(path: string[]): Promise<JsonObject | null>;
+  /** The names below the path; empty where there are none. */
+  list(path: string[]): Promise<string[]>;
   /** The answer as text (PEM); null where nothing is stored at the path. */
   readText(path: string[]): Promise<string | null>;
   /** The answer's JSON, or null where Vault answers with nothing (204). `login`: the write is one. */
@@ -116,8 +118,8 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
    * its URL and headers fall back to VAULT_ADDR, VAULT_PREFIX, VAULT_TOKEN and VAULT_NAMESPACE of the environment.
    */
   async function send(options: NodeVaultRequest): Promise<NodeVaultResponse> {
-    const { segments: path, method, login, json } = options;
-    const { request, response } = await exchange({ path, method, login }, '', json);
+    const { segments: path, method, query, login, json } = options;
+    const { request, response } = await exchange({ path, method, login }, query, json);
     if (options.method === 'GET' && isAbsent(response)) return nodeVaultResponse(null);
     if (response.status < 200 || response.status > 299) throw refused(request, response, secretsIn(options.json));
     const body = options.text ? response.body : parsed(response);
@@ -134,6 +136,12 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
     async read(path) {
       const answer: Json = await vault.read(escapedPath(path), { segments: path });
       return isJsonObject(answer) ? answer : null;
+    },
+    async list(path) {
+      // Not by the method LIST, which the API server's proxy would not let through as a read.
+      const answer: Json = await vault.read(escapedPath(path), { segments: path, query: '?list=true' });
+      const keys = dig(answer, 'data', 'keys');
+      return Array.isArray(keys) ? keys.map(String) : [];
     },
     async readText(path) {
       const answer: Json = await vault.read(escapedPath(path), { segments: path, text: true });
@@ -174,6 +182,7 @@ interface NodeVaultRequest {
   method: VaultRequest['method'];
   json?: JsonObject;
   segments: string[];
+  query?: string;
   text?: boolean;
   login?: LoginAttempt;
 }

@@ -36,7 +36,7 @@ function foreignPolicy(desired: DesiredVault, live: string | null): ForeignObjec
   const path = policyPath(desired.policy.name);
   if (live === null) return null;
   const owner = policyOwner(live);
-  if (owner !== null) return owner === desired.owner ? null : ownedBy(path, owner);
+  if (owner !== null) return owner === desired.owner ? null : ownedBy(desired, path, owner);
   if (hasSameRules(desired, live)) return null;
   return { path, words: 'has other rules and no mark of an owner', owned: false };
 }
@@ -51,7 +51,7 @@ function foreignPkiRole(
   if (!role) return null;
   const owners = roleOwners(role);
   const other = owners.find((owner) => owner !== desired.owner);
-  if (other !== undefined) return ownedBy(path, other);
+  if (other !== undefined) return ownedBy(desired, path, other);
   if (owners.length > 0 || isOwnPolicy(desired, live.policy)) return null;
   const fields = changedFields(changes, path).filter(({ name }) => name !== MARKED_FIELD);
   // With the same values it may be another cluster's of this name: only a policy of this namespace speaks against that.
@@ -113,12 +113,12 @@ function textsIn(list: Json | undefined): string[] {
   return Array.isArray(list) ? list.map(String) : [];
 }
 
-function ownedBy(path: string[], owner: string): ForeignObject {
-  const [uid, namespace, name] = owner.split('/');
-  const words =
-    `belongs to NATS cluster ${name} in namespace ${namespace} of the Kubernetes cluster whose kube-system namespace ` +
-    `has uid ${uid}`;
-  return { path, words, owned: true };
+function ownedBy(desired: DesiredVault, path: string[], owner: string): ForeignObject {
+  const [uid = '', namespace, name] = owner.split('/');
+  const cluster = desired.owner.startsWith(`${uid}/`)
+    ? `this Kubernetes cluster (uid ${uid})`
+    : `another Kubernetes cluster (its kube-system namespace has uid ${uid})`;
+  return { path, words: `belongs to NATS cluster ${name} in namespace ${namespace} of ${cluster}`, owned: true };
 }
 
 function unmarked(path: string[], fields: FieldChange[]): ForeignObject {
@@ -137,9 +137,10 @@ function foreignProblem(desired: DesiredVault, foreign: ForeignObject[]): Proble
       `To hand over to this action what has no mark, make ${JSON.stringify(OWNER_MARK + desired.owner)} the first ` +
         `line of policy ${desired.policy.name} and run again.`,
     );
+  const [, namespace, name] = desired.owner.split('/');
   return new Problem({
     kind: 'conflict',
-    tried: `Comparing Vault with what NATS cluster ${desired.owner.split('/').slice(1).reverse().join(' in namespace ')} needs`,
+    tried: `Comparing Vault with what NATS cluster ${name} in namespace ${namespace} needs`,
     reason: "Objects of the names that it needs are not this cluster's; they were left as they are.",
     findings: foreign.map(({ path, words }) => `${pathText(path)} ${words}`),
     next: next.join(' '),

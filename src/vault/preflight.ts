@@ -55,7 +55,7 @@ export async function checkCapabilities(
 /** Tells a secrets engine or auth method of another kind at the mount, which might take the writes without a word. */
 export async function checkMounts(client: VaultClient, desired: DesiredVault): Promise<void> {
   const mounts = new Map([
-    ...pkiMounts(desired).map((mount) => [pathText(mount), 'pki'] as const),
+    [pathText(desired.pkiMount), 'pki'] as const,
     [pathText(desired.authRole.path.slice(0, -2)), 'kubernetes'] as const,
   ]);
   await Promise.all([...mounts].map(([mount, type]) => checkMount(client, mount, type)));
@@ -83,9 +83,9 @@ const NEEDED: {
   { pathsOf: ({ policy }) => [policyPath(policy.name)], capabilities: { apply: ['read', 'update'] } },
   { pathsOf: ({ authRole }) => [authRole.path], capabilities: { apply: ['read', 'create', 'update'] } },
   {
-    pathsOf: (desired) => pkiMounts(desired).map((mount) => [...mount, 'roles', '*']),
+    pathsOf: ({ pkiMount }) => [[...pkiMount, 'roles', '*']],
     capabilities: { apply: ['list', 'read'] },
-    optionalFor: 'the warning about roles of others that sign the names of this cluster',
+    optionalFor: "the warning about roles of others that sign this cluster's names",
   },
 ];
 
@@ -106,12 +106,6 @@ export const OF_POLICY_DEFAULT = {
     optionalFor: 'revoking the token at the end of the job',
   },
 } satisfies { [use: string]: Need };
-
-/** The mounts of the PKI roles, in segments. */
-function pkiMounts(desired: DesiredVault): string[][] {
-  const mounts = desired.pkiRoles.map((role) => role.path.slice(0, -2));
-  return [...new Map(mounts.map((mount) => [pathText(mount), mount])).values()];
-}
 
 async function capabilitiesSelf(client: VaultClient, needs: Need[]): Promise<JsonObject> {
   const { path, capabilities } = OF_POLICY_DEFAULT.ask;

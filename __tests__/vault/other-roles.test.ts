@@ -1,0 +1,101 @@
+import { describe, expect, test } from '@jest/globals';
+import type { JsonObject } from '../../src/json.ts';
+import { findOtherRoles, otherRolesUnseen, otherRolesWarning } from '../../src/vault/other-roles.ts';
+import { problemOf } from '../fakes/problem.ts';
+import { desiredVault } from './desired.ts';
+import { answer, fakeVault, type Handler } from './fake-vault.ts';
+import { HOST, ROLE_CASES, USER } from './other-roles-table.ts';
+
+const ROLES = '/v1/pki/internal/roles';
+const DESIRED = { ...desiredVault(), clients: { users: [USER], hosts: [HOST] } };
+const ANY_NAME = { allow_any_name: true, client_flag: true };
+
+/** A mount with these roles; `more` answers in their place where it does not return null. */
+function mountWith(
+  roles: { [name: string]: JsonObject },
+  more: (path: string) => ReturnType<Handler> | null = () => null,
+) {
+  return fakeVault(({ path }) => {
+    const other = more(path);
+    if (other !== null) return other;
+    if (path === `${ROLES}?list=true`) return answer(200, { data: { keys: Object.keys(roles) } });
+    const role = roles[path.slice(ROLES.length + 1)];
+    return role === undefined ? answer(404, { errors: [] }) : answer(200, { data: role });
+  });
+}
+
+describe("a role of somebody else's", () => {
+  test.each(ROLE_CASES)('$title', async ({ title, parameters, passesFor }) => {
+    const { client } = mountWith({ [title]: { client_flag: true, server_flag: true, ...parameters } });
+    const found = await findOtherRoles(client, DESIRED);
+    expect(found).toEqual(passesFor.length === 0 ? [] : [{ name: title, passesFor }]);
+  });
+});
+
+describe('the roles at the mount', () => {
+  test('are read but for the own ones', async () => {
+    const { client, requests } = mountWith({ 'nats-admin-nats-a': ANY_NAME, web: {} });
+    await expect(findOtherRoles(client, DESIRED)).resolves.toEqual([]);
+    expect(requests.map(({ path }) => path)).toEqual([`${ROLES}?list=true`, `${ROLES}/web`]);
+  });
+
+  test('may be none at all, and may go meanwhile', async () => {
+    await expect(findOtherRoles(fakeVault(() => answer(404, { errors: [] })).client, DESIRED)).resolves.toEqual([]);
+    const gone = mountWith({ web: ANY_NAME }, (path) => (path.endsWith('/web') ? answer(404, { errors: [] }) : null));
+    await expect(findOtherRoles(gone.client, DESIRED)).resolves.toEqual([]);
+  });
+
+  test('are told in an order that does not change, however many at a time are read', async () => {
+    const names = Array.from({ length: 50 }, (_, index) => `role-${String(index).padStart(2, '0')}`);
+    const { client, requests } = mountWith(Object.fromEntries(names.toReversed().map((name) => [name, ANY_NAME])));
+    expect((await findOtherRoles(client, DESIRED)).map(({ name }) => name)).toEqual(names);
+    expect(requests).toHaveLength(51);
+  });
+
+  test('are read eight at a time', async () => {
+    const names = Array.from({ length: 40 }, (_, index) => `role-${index}`);
+    let now = 0;
+    let most = 0;
+    const { client } = mountWith(Object.fromEntries(names.map((name) => [name, {}])));
+    const counted = {
+      ...client,
+      async read(path: string[]) {
+        most = Math.max(most, ++now);
+        return client.read(path).finally(() => now--);
+      },
+    };
+    await findOtherRoles(counted, DESIRED);
+    expect(most).toBe(8);
+  });
+
+  test.each([
+    ['listed', 1, () => true],
+    ['read', 9, (path: string) => !path.includes('?')],
+  ])('that may not be %s are asked for no further, and not again', async (_, most, refuses) => {
+    const names = Array.from({ length: 40 }, (_, index) => `role-${index}`);
+    const { client, requests, clock } = mountWith(Object.fromEntries(names.map((name) => [name, {}])), (path) =>
+      refuses(path) ? answer(403, { errors: ['permission denied'] }) : null,
+    );
+    const problem = await problemOf(findOtherRoles(client, DESIRED));
+    expect(requests.length).toBeLessThanOrEqual(most);
+    expect(clock.slept).toEqual([]);
+    expect(otherRolesUnseen(DESIRED, 'apply', problem)).toContain(
+      'add to a policy of its role: path "pki/internal/roles/*" { capabilities = ["list","read"] }',
+    );
+  });
+
+  test('that Vault fails to tell are told as not known', async () => {
+    const problem = await problemOf(findOtherRoles(fakeVault(() => answer(501, { errors: ['no'] })).client, DESIRED));
+    expect(otherRolesUnseen(DESIRED, 'apply', problem)).toMatch(/^Not known: .*pki\/internal.* HTTP 501: no\.$/);
+  });
+});
+
+test('the warning names a few of the roles, what they allow and what to do', () => {
+  const roles = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => ({ name, passesFor: [USER, 'a server'] }));
+  const warning = otherRolesWarning(DESIRED, roles);
+  expect(warning).toContain('these roles of pki/internal');
+  expect(warning).toContain('a (as admin-nats-a, a server); b (as');
+  expect(warning).toContain('; and 2 more.');
+  expect(warning).toContain('a PKI mount of its own: docs/vault.md');
+  expect(otherRolesWarning(DESIRED, roles.slice(0, 4))).not.toContain('more.');
+});
