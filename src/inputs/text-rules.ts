@@ -25,12 +25,14 @@ export const namespaceName = rule(
 
 /**
  * A Service's name starts with a letter (RFC 1035). Pods carry the label controller-revision-hash, the StatefulSet's
- * name and eleven characters: within the 63 of a label's value that leaves 52.
+ * name and eleven characters: within the 63 of a label's value that leaves 52. The servers' certificates carry the name
+ * alone, too: those of a cluster admin-x would pass for the user admin-x of a cluster x at the same PKI mount.
  */
 export const clusterName = rule(
   'name',
-  'a name of lower-case letters, digits and "-" that starts with a letter, at most 52 characters',
-  (text) => text.length <= 52 && isDnsLabel(text) && /^[a-z]/.test(text),
+  'a name of lower-case letters, digits and "-" that starts with a letter, but not as users do with superuser-, admin- ' +
+    'or reader-, at most 52 characters',
+  (text) => text.length <= 52 && isDnsLabel(text) && /^(?!superuser-|admin-|reader-)[a-z]/.test(text),
 );
 
 export const objectName = rule(
