@@ -1,31 +1,35 @@
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
 import { digObjects, digText, type JsonObject } from '../../src/json.ts';
 import type { Behaviour } from '../behaviour.ts';
 import { mapAt } from '../json-at.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import type { StoredObject } from '../kubernetes/object-store.ts';
 import { resourceOf } from '../kubernetes/resources.ts';
+import { areWhole, type Certificates, greet, mountedCertificates } from './nats-certificates.ts';
 
 const CONTAINER = 'nats';
 const MONITORING_PORT = 8222;
 /** Connections a server keeps to each peer: a pool of three and one for the system account. */
 const ROUTES_PER_PEER = 4;
-/** Milliseconds until the kubelet brings a changed ConfigMap by itself; a minute in reality. */
+/** Milliseconds until the kubelet brings changed ConfigMaps and Secrets by itself; a minute in reality. */
 const SYNC_DELAY = 3_000;
 
 interface Server {
   /** The content of the mounted ConfigMaps that the server has loaded. */
   config: string;
+  /** Of the mounted Secrets, likewise. */
+  certificates: Certificates;
   annotations: string;
   start: Date;
   loaded: Date;
-  /** When the kubelet is to bring a changed ConfigMap. */
+  /** When the kubelet is to bring changed ConfigMaps and Secrets. */
   due: number | undefined;
 }
 
-/** The nats-server in every running pod that has a container `nats`: what its monitoring port tells. */
+/** The nats-server in every running pod that has a container `nats`: what its monitoring port tells, the certificates it shows. */
 export class NatsServers {
   readonly #cluster: Cluster;
   readonly #behaviour: Behaviour;
@@ -61,14 +65,21 @@ export class NatsServers {
   /** Takes a connection to a port of a pod; false where no server listens on it. */
   accept(pod: StoredObject, port: number, connection: Duplex): boolean {
     const server = this.#servers.get(pod.metadata.uid);
-    if (server === undefined || port !== MONITORING_PORT) return false;
+    if (server === undefined) return false;
+    const certificate = server.certificates.get(port);
+    if (certificate !== undefined) greet(connection, port, certificate);
+    else if (port === MONITORING_PORT) this.#monitor(pod, server, connection);
+    else return false;
+    return true;
+  }
+
+  #monitor(pod: StoredObject, server: Server, connection: Duplex): void {
     const monitoring = createServer((request, response) => {
       const page = this.#page(pod, server, request.url?.split('?')[0] ?? '');
       response.statusCode = page === null ? 404 : 200;
       response.end(page === null ? '404 page not found\n' : JSON.stringify(page));
     });
     monitoring.emit('connection', connection);
-    return true;
   }
 
   #page(pod: StoredObject, server: Server, path: string): JsonObject | null {
@@ -101,17 +112,20 @@ export class NatsServers {
 
   #next(pod: StoredObject, live: Server | undefined): Server {
     const config = this.#mountedConfig(pod);
+    const certificates = mountedCertificates(this.#cluster, pod, CONTAINER);
     const annotations = JSON.stringify(pod.metadata.annotations ?? {});
     const now = new Date();
     if (live === undefined) {
-      return { config, annotations, start: now, loaded: now, due: undefined };
+      return { config, certificates, annotations, start: now, loaded: now, due: undefined };
     }
-    if (config === live.config) {
+    if (config === live.config && isDeepStrictEqual(certificates, live.certificates)) {
       return { ...live, annotations, due: undefined };
     }
     const due = live.due ?? now.getTime() + this.#syncDelay;
     const isDue = annotations !== live.annotations || now.getTime() >= due;
-    return isDue ? { ...live, config, annotations, loaded: now, due: undefined } : { ...live, annotations, due };
+    return isDue && areWhole(certificates)
+      ? { ...live, config, certificates, annotations, loaded: now, due: undefined }
+      : { ...live, annotations, due };
   }
 
   #mountedConfig(pod: StoredObject): string {
