@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
+import { type ConsumerInfo, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { runMain, startMain, type Values } from '../simulator/runner.ts';
 import { digText } from '../src/json.ts';
@@ -35,10 +35,11 @@ afterAll(async () => {
   kube.close();
 });
 
-it('takes a changed log_level to the running servers by a reload', async () => {
+it('takes a changed log_level and reader_access to the running servers by a reload', async () => {
+  await expect(makeConsumer()).rejects.toThrow(/permissions violation/i);
   const before = await servers();
   const since = new Date();
-  inputs = { ...inputs, log_level: 'debug' };
+  inputs = { ...inputs, log_level: 'debug', reader_access: 'consuming' };
   const ending = await runMain(inputs);
   expect(ending).toMatchObject({ exitCode: 0, errors: [], outputs: { changed: 'true' } });
   const after = await servers();
@@ -47,6 +48,7 @@ it('takes a changed log_level to the running servers by a reload', async () => {
   const delays = after.map(({ loaded }) => (loaded.getTime() - written.getTime()) / 1000);
   console.log(`from the write to each server's reload: ${delays.map((delay) => delay.toFixed(1)).join(', ')} s`);
   expect(await logOf(namespace, after[0]?.name ?? '')).toContain('Reloaded: debug = true');
+  expect((await makeConsumer()).name).toBe('reading');
   // By itself a kubelet looks at a pod only once in syncFrequency.
   const bound = (await kubeletSyncSeconds(after[0]?.node ?? '')) / 3;
   for (const delay of delays) {
@@ -95,6 +97,17 @@ async function servers(): Promise<Server[]> {
       return { ...pod, started: digText(varz, 'start'), loaded: new Date(digText(varz, 'config_load_time')) };
     }),
   );
+}
+
+/** Makes a consumer as the reader, which may once it is allowed to. */
+async function makeConsumer(): Promise<ConsumerInfo> {
+  const reader = await connectAs('reader', outputs);
+  try {
+    const { consumers } = await jetstreamManager(reader);
+    return await consumers.add(stream, { name: 'reading', ack_policy: 'none', inactive_threshold: 60e9 });
+  } finally {
+    await reader.close();
+  }
 }
 
 /** When the API server received the ConfigMap. */

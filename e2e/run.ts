@@ -52,7 +52,13 @@ const jest: Command = [
 ];
 
 /** Tests of the sandbox itself, of programs that it builds, or that want its network and images. */
-const OF_THE_SANDBOX = ['e2e/sandbox.test.ts', 'e2e/nats-conf.test.ts', 'e2e/logins.test.ts', 'e2e/reader.test.ts'];
+const OF_THE_SANDBOX = [
+  'e2e/sandbox.test.ts',
+  'e2e/nats-conf.test.ts',
+  'e2e/logins.test.ts',
+  'e2e/reader.test.ts',
+  'e2e/network-policy.test.ts',
+];
 
 function testInOtherCluster(jestArguments: string[]): Promise<number> {
   return phase('tests', () => step([...jest, ...jestArguments, '--testPathIgnorePatterns', OF_THE_SANDBOX.join('|')]));

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { parseInputs } from '../../src/inputs/parse.ts';
 import { environmentWith, findingsOf } from './environment-with.ts';
@@ -32,6 +33,14 @@ test('every form of a peer is taken as it is written', () => {
     { ipBlock: { cidr: '10.0.0.0/8', except: ['10.1.0.0/16', '10.2.3.4/32'] } },
     { ipBlock: { cidr: '2001:db8::/32' } },
   ]);
+});
+
+test('the peers of the docs are taken', () => {
+  const [, yaml = ''] =
+    /network_policy_clients: \|\n((?: {2}.*\n)+)/.exec(readFileSync('docs/connecting.md', 'utf8')) ?? [];
+  const network_policy_clients = yaml.replaceAll(/^ {2}/gm, '');
+  const { inputs } = parseInputs(environmentWith({ network_policy_clients }));
+  expect(inputs.network_policy_clients).toHaveLength(3);
 });
 
 describe('refused is', () => {

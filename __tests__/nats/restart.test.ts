@@ -12,6 +12,7 @@ describe('the restart hash of the pods', () => {
     ['max_connections', { max_connections: 10 }],
     ['max_control_line_kb', { max_control_line_kb: 8 }],
     ['max_payload_mb', { max_payload_mb: 1 }],
+    ['reader_access', { reader_access: 'consuming' }],
   ])('stays when %s changes: a reload takes it to the servers', (_, overrides) => {
     expect(restartHashOf(overrides)).toBe(restartHashOf());
     expect(configHash(natsConfIn(stateWith(overrides)))).not.toBe(configHash(natsConfIn(stateWith())));
