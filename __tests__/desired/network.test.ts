@@ -25,13 +25,17 @@ describe('ports', () => {
   test('of clients are open to everyone, or to those alone that the input names', () => {
     const shop = { podSelector: { matchLabels: { app: 'shop' } } };
     expect(openTo({})[4222]).toBe('everyone');
-    expect(openTo({ network_policy_clients: [shop] })).toMatchObject({ 4222: [shop], 8222: 'everyone' });
+    expect(openTo({ network_policy_clients: [shop] })).toMatchObject({ 4222: [shop] });
   });
 
   test('of the metrics are open with monitoring only, to everyone', () => {
     const network_policy_clients = [{ podSelector: {} }];
     expect(openTo({ monitoring_enabled: true, network_policy_clients })[7777]).toBe('everyone');
     expect(openTo({ monitoring_enabled: false })).not.toHaveProperty('7777');
+  });
+
+  test('of the JSON monitoring is open to no pod', () => {
+    for (const monitoring_enabled of [true, false]) expect(openTo({ monitoring_enabled })).not.toHaveProperty('8222');
   });
 
   test('are open as the cluster has them when there is no policy', () => {

@@ -7,7 +7,8 @@ import type { Names } from './names.ts';
 
 /**
  * Clients from where the inputs say, Prometheus from anywhere, the cluster port among the servers only. The monitoring
- * port stays open: the API server's proxy calls it from nodes, which no policy can select portably.
+ * port, which asks nobody for a certificate, is open to no pod: the probes of a pod's own kubelet, the exporter beside the
+ * server and port-forwards pass every policy.
  */
 export function networkPolicy(inputs: Inputs, names: Names): KubeObject[] {
   if (!inputs.network_policy_enabled) return [];
@@ -23,7 +24,7 @@ export function networkPolicy(inputs: Inputs, names: Names): KubeObject[] {
         policyTypes: ['Ingress'],
         ingress: [
           { ...(clients.length > 0 ? { from: [...clients] } : {}), ports: tcp([PORTS.client]) },
-          { ports: tcp([PORTS.monitoring, ...(inputs.monitoring_enabled ? [PORTS.metrics] : [])]) },
+          ...(inputs.monitoring_enabled ? [{ ports: tcp([PORTS.metrics]) }] : []),
           ...(inputs.replicas > 1 ? [{ from: [{ podSelector }], ports: tcp([PORTS.cluster]) }] : []),
         ],
       },

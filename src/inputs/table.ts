@@ -485,7 +485,7 @@ export const OUTPUTS = {
   client_port: 'Port that clients connect to.',
   cluster_port: 'Port that the servers use among themselves.',
   metrics_port:
-    'Port of the Prometheus metrics with monitoring_enabled, else of the JSON monitoring of NATS, which Prometheus cannot read.',
+    'Port of the Prometheus metrics with monitoring_enabled, else of the JSON monitoring of NATS, which Prometheus cannot read and the NetworkPolicy keeps from pods.',
   nats_url: 'URL that clients connect to: tls://host:client_port.',
   name: 'Name of the NATS cluster.',
   namespace: 'Namespace of the NATS cluster.',

@@ -247,7 +247,7 @@ function kubectlFor({ namespace, cluster }: Names): Kubectl {
   const selector = Object.entries(selectorLabels(cluster)).map(([key, value]) => `${key}=${value}`);
   const labels = `-l ${selector.join(',')}`;
   const report = (pod: string, path: string) =>
-    `kubectl get --raw '/api/v1/namespaces/${namespace}/pods/${pod}:${PORTS.monitoring}/proxy/${path}'`;
+    `${kubectl} exec ${pod} -c ${SERVER_CONTAINER} -- wget -qO- 'http://localhost:${PORTS.monitoring}/${path}'`;
   return {
     pods: `${kubectl} get pods ${labels} -o wide`,
     logs: `${kubectl} logs ${POD} -c ${SERVER_CONTAINER} --tail=100`,
