@@ -1,5 +1,6 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import * as der from '../../simulator/vault/der.ts';
+import type { KeyPair } from './nats-tls.ts';
 
 const YEAR = 31_536_000_000;
 const OID = {
@@ -8,12 +9,6 @@ const OID = {
   subjectAltName: '2.5.29.17',
   basicConstraints: '2.5.29.19',
 };
-
-/** PEM. */
-export interface KeyPair {
-  certificate: string;
-  key: string;
-}
 
 export interface Authority {
   certificate: string;

@@ -1,11 +1,15 @@
+import { duplexPair } from 'node:stream';
 import { isDeepStrictEqual } from 'node:util';
+import { secretName } from '../../src/desired/names.ts';
 import { digText, isJsonObject, type Json, type JsonObject } from '../../src/json.ts';
 import { type Access, describe, type KubeClient } from '../../src/kube/client.ts';
 import { ApplyConflict, type FieldConflict } from '../../src/kube/errors.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
 import { type Kind, kindOf, resourceOf } from '../../src/kube/resources.ts';
 import { MANAGER } from '../../src/manager.ts';
+import { PORTS } from '../../src/nats/layout.ts';
 import { Problem } from '../../src/problem.ts';
+import { type KeyPair, serveTls } from './nats-tls.ts';
 
 export interface FakeKube extends KubeClient {
   /** Every write but dry runs: "apply ConfigMap demo/a". */
@@ -24,6 +28,8 @@ export interface FakeKube extends KubeClient {
   /** Answers of pods, by "a-0/varz". */
   podAnswers: Map<string, JsonObject>;
   podLogs: Map<string, string>;
+  /** What pods serve by TLS, by "a-0:4222"; else it is what their Secret holds. Null: nothing. */
+  served: Map<string, KeyPair | null>;
   denies: (access: Access) => boolean;
   /** Whom the API server takes the action for, if it tells. */
   identifies: string | null;
@@ -88,6 +94,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
     controllers: [],
     podAnswers: new Map(),
     podLogs: new Map(),
+    served: new Map(),
     denies: () => false,
     identifies: 'system:serviceaccount:ci:deployer',
     serving: { apis: new Set(['apps/v1', 'batch/v1', 'cert-manager.io/v1']), openApi: new Map(), version: 'v1.34.4' },
@@ -171,12 +178,29 @@ export function fakeKube(journal: string[] = []): FakeKube {
     servedApis: async () => fake.serving.apis,
     openApi: async (groupVersion) => fake.serving.openApi.get(groupVersion) ?? null,
     serverVersion: async () => fake.serving.version,
-    dialPod: async () => null,
+    async dialPod(namespace, pod, port) {
+      const pair = fake.served.has(`${pod}:${port}`)
+        ? fake.served.get(`${pod}:${port}`)
+        : pairIn(objects.get(describe('Secret', namespace, secretBehind(pod, port))));
+      if (pair === null || pair === undefined) return null;
+      const [client, server] = duplexPair();
+      serveTls(server, pair, { toClients: port === PORTS.client });
+      return client;
+    },
     getFromPod: async (_namespace, pod, _port, path) => fake.podAnswers.get(`${pod}${path}`) ?? null,
     podLog: async (_namespace, pod, container, { previous }) =>
       fake.podLogs.get(`${pod}/${container}${previous ? '/previous' : ''}`) ?? '',
   };
   return fake;
+}
+
+function secretBehind(pod: string, port: number): string {
+  return secretName(pod.replace(/-\d+$/, ''), port === PORTS.client ? 'server' : 'cluster');
+}
+
+function pairIn(secret: KubeObject | undefined): KeyPair | null {
+  const pem = (key: string) => Buffer.from(digText(secret?.data, key), 'base64').toString('utf8');
+  return secret === undefined ? null : { certificate: pem('tls.crt'), key: pem('tls.key') };
 }
 
 function keyOf(object: KubeObject): string {

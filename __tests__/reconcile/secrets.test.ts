@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Inputs } from '../../src/inputs/table.ts';
 import { pairFlaw, verifies, verifySecrets } from '../../src/reconcile/secrets.ts';
-import { createAuthority, type KeyPair } from '../fakes/certificates.ts';
+import { createAuthority } from '../fakes/certificates.ts';
+import type { KeyPair } from '../fakes/nats-tls.ts';
 import { problemOf } from '../fakes/problem.ts';
 import { contextWith, LABELS } from './context.ts';
 

@@ -12,7 +12,7 @@ import { until } from './until.ts';
 const REPAIR_TIME = 10_000;
 
 /** A certificate with its chain, its key and the CA that verifies the other side; PEM. */
-interface Pair {
+export interface Pair {
   certificate: string;
   key: string;
   authority: string;
@@ -62,7 +62,8 @@ async function findFlaws(context: RunContext, authorities: string): Promise<Find
   return findings.flat();
 }
 
-async function readPair({ kube, namespace, name }: RunContext, purpose: Purpose): Promise<Pair | null> {
+/** What the Secret of a role or of the servers holds; null where it does not exist. */
+export async function readPair({ kube, namespace, name }: RunContext, purpose: Purpose): Promise<Pair | null> {
   const found = await kube.get('Secret', namespace, secretName(name, purpose));
   if (found === null) return null;
   const pem = (key: string) => Buffer.from(digText(found.data, key), 'base64').toString('utf8');

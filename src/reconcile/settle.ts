@@ -2,6 +2,7 @@ import { retryRefused, waitForCertificates } from './certificates.ts';
 import type { RunContext } from './context.ts';
 import { waitForRollout } from './rollout.ts';
 import { verifySecrets } from './secrets.ts';
+import { verifyServed } from './served.ts';
 import { verifyServers } from './verify.ts';
 
 /** Waits until the cluster is whole, and verifies it: certificates, pods, JetStream. */
@@ -14,6 +15,7 @@ export async function settle(context: RunContext): Promise<void> {
   const leader = await verifyServers(context);
   // Verifying may have restarted a server, which is whole before its pod is Ready again.
   await waitForRollout(context);
+  await verifyServed(context);
   report.verified = true;
   report.leader = leader;
   log.info(
