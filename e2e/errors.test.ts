@@ -1,12 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { dump, load } from 'js-yaml';
 import { type Provider, startProvider } from '../simulator/github-oidc.ts';
 import { type Ending, runMain, type Values } from '../simulator/runner.ts';
 import { digObjects, digText, type Json, type JsonObject } from '../src/json.ts';
-import { auditWrites, hasAuditLog, kube, kubeconfig, sealVault, unsealVault, vault } from './cluster.ts';
+import { kubeconfigOfAccount, kubeconfigWith } from './accounts.ts';
+import { auditWrites, hasAuditLog, kube, sealVault, unsealVault, vault } from './cluster.ts';
 import { allowDeployments, asRoot, forgetDeployer, trustJobs } from './deployer.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
 import { metaGroup, podsOf } from './observe.ts';
@@ -161,21 +160,8 @@ describe('a first run with an image that does not exist', () => {
   });
 });
 
-/** The kubeconfig with other fields in its clusters. */
-function kubeconfigWith(cluster: JsonObject, user?: JsonObject): string {
-  const config = load(readFileSync(kubeconfig, 'utf8')) as {
-    clusters: { cluster: JsonObject }[];
-    users: { user: JsonObject }[];
-  };
-  for (const entry of config.clusters) entry.cluster = { ...entry.cluster, ...cluster };
-  if (user !== undefined) for (const entry of config.users) entry.user = user;
-  return dump(config);
-}
-
 /** Of a ServiceAccount that may look at everything that is no secret, and change nothing. */
 async function kubeconfigOfViewer(): Promise<string> {
-  const account = `/api/v1/namespaces/${namespace}/serviceaccounts/viewer`;
-  await kube.apply(account, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'viewer' } });
   await kube.apply(`/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/rolebindings/viewer`, {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'RoleBinding',
@@ -183,12 +169,7 @@ async function kubeconfigOfViewer(): Promise<string> {
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view' },
     subjects: [{ kind: 'ServiceAccount', name: 'viewer', namespace }],
   });
-  const { status } = await kube.call({
-    method: 'POST',
-    path: `${account}/token`,
-    body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} },
-  });
-  return kubeconfigWith({}, { token: digText(status, 'token') });
+  return kubeconfigOfAccount(namespace, 'viewer');
 }
 
 /** An API server that passes everything on but cert-manager's API, which it does not know. */

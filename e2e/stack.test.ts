@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Ending, runMain, type Values } from '../simulator/runner.ts';
 import { dig, digObjects, digText, isJsonObject } from '../src/json.ts';
-import { auditWrites, hasAuditLog, kube, waitFor } from './cluster.ts';
+import { auditWrites, hasAuditLog, kube } from './cluster.ts';
 import { asRoot } from './deployer.ts';
+import { imageCache, installImageCache, removeImageCache } from './image-cache.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
 import { podsOf, reportOf } from './observe.ts';
 import { expectNoWrite, run } from './runs.ts';
@@ -15,10 +16,7 @@ import { letVolumesGrow } from './storage-class.ts';
  */
 const namespace = 'e2e-stack';
 const neighbour = 'e2e-stack-too';
-const cache = '/api/v1/namespaces/node-image-cache';
 const theirs = { k0000theirs: 'registry.example.com/theirs:1' };
-/** On the image cache that this test made. */
-const made = { 'e2e.sandbox/installed': 'true' };
 
 /** What a cluster can have of the stack and this test gives it, in the words of the summary. */
 const PARTS = [/VerticalPodAutoscaler/, /pvc-autoresizer grows/, /node image cache/];
@@ -43,19 +41,7 @@ afterAll(async () => {
 
 async function installStack(): Promise<void> {
   await installCrds('vpa');
-  await kube.apply(cache, {
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name: 'node-image-cache', labels: made },
-  });
-  for (const name of ['pinned-images-amd64', 'pinned-images-arm64']) {
-    await kube.apply(`${cache}/configmaps/${name}`, {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: { name },
-      data: theirs,
-    });
-  }
+  await installImageCache(theirs);
   keepVolumes = await letVolumesGrow(storageClass);
 }
 
@@ -63,11 +49,7 @@ async function installStack(): Promise<void> {
 async function uninstallStack(): Promise<void> {
   await keepVolumes();
   await removeCrds('vpa');
-  const found = await kube.send({ method: 'GET', path: cache });
-  if (found.status === 404) return;
-  expect(JSON.parse(found.body)).toMatchObject({ metadata: { labels: made } });
-  await kube.delete(cache);
-  await waitFor(async () => (await statusOf(cache)) === 404, 'the image cache is gone', 60_000);
+  await removeImageCache();
 }
 
 /** The summary's table of what the run did without. */
@@ -78,7 +60,7 @@ function adapted({ summary }: Ending): string {
 
 /** The entries of a list of images that are not those of others. */
 async function listed(name: 'pinned-images-amd64' | 'pinned-images-arm64'): Promise<string[]> {
-  const { data } = await kube.get(`${cache}/configmaps/${name}`);
+  const { data } = await kube.get(`${imageCache}/configmaps/${name}`);
   const entries = isJsonObject(data) ? data : {};
   expect(entries).toMatchObject(theirs);
   return Object.entries(entries)

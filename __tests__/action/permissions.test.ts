@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { loadAll } from 'js-yaml';
+import { type Rule, rolesFor, rulesIn, vaultRulesFor } from '../../e2e/permissions-page.ts';
 import type { RecordedRequest } from '../../simulator/requests.ts';
 import type { Values } from '../../simulator/runner.ts';
-import { dig, digObjects, digText, type Json, type JsonObject } from '../../src/json.ts';
+import { digObjects } from '../../src/json.ts';
 import { startWorld, type World } from './world.ts';
 
 /** What a Panfactum cluster serves beside Kubernetes and cert-manager. */
@@ -34,6 +33,7 @@ beforeAll(async () => {
     vpa_enabled: 'false',
     node_image_cached_enabled: 'false',
     network_policy_enabled: 'false',
+    vault_token_bound_cidrs: '10.0.0.0/8',
     certificate_issuer: 'internal',
   });
 
@@ -65,29 +65,16 @@ function textOf({ verb, group, resource, namespace = '*', name = '*' }: Permissi
   return `${verb} ${group}/${resource} ${namespace}/${name}`;
 }
 
-/** What the Roles of docs/permissions.md for that mode grant, a permission each. */
-function grantedIn(mode: string): Permission[] {
-  const [, section = ''] = readFileSync('docs/permissions.md', 'utf8').split(`### \`mode: ${mode}\``);
-  const [, yaml = ''] = /```yaml\n([\s\S]*?)```/.exec(section) ?? [];
-  const roles: Json[] = JSON.parse(JSON.stringify(loadAll(yaml)));
-  return roles.flatMap((role) => {
-    const namespace = digText(role, 'metadata', 'namespace').replace('messaging', 'demo') || undefined;
-    return digObjects(role, 'rules').flatMap((rule) => permissionsOf(rule, namespace));
-  });
-}
-
-function permissionsOf(rule: JsonObject, namespace: string | undefined): Permission[] {
-  const names = rule.resourceNames === undefined ? [undefined] : textsOf(rule, 'resourceNames');
-  return textsOf(rule, 'apiGroups').flatMap((group) =>
-    textsOf(rule, 'resources').flatMap((resource) =>
-      textsOf(rule, 'verbs').flatMap((verb) => names.map((name) => ({ verb, group, resource, namespace, name }))),
-    ),
+/** What the Roles of docs/permissions.md grant, a permission each. */
+function granted(): Permission[] {
+  return rolesFor('demo').flatMap((role) =>
+    role.rules.flatMap((rule) => permissionsOf(rule, role.namespace ?? undefined)),
   );
 }
 
-function textsOf(rule: JsonObject, field: string): string[] {
-  const texts = dig(rule, field);
-  return Array.isArray(texts) ? texts.map(String) : [];
+function permissionsOf({ group, resource, names, verbs }: Rule, namespace: string | undefined): Permission[] {
+  const each = names.length === 0 ? [undefined] : names;
+  return verbs.flatMap((verb) => each.map((name) => ({ verb, group, resource, namespace, name })));
 }
 
 /** What every identity of a cluster may do: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#discovery-roles */
@@ -113,21 +100,56 @@ function usedBy({ method, path: target, status, body }: RecordedRequest): Permis
   return [
     ...verbs.map((verb) => ({ ...used, verb })),
     // Nobody may grant what he does not hold.
-    ...(plural === 'roles' && method === 'PATCH' ? digObjects(body, 'rules') : []).flatMap((rule) =>
-      permissionsOf(rule, namespace),
-    ),
+    ...(plural === 'roles' && method === 'PATCH' ? digObjects(body, 'rules') : [])
+      .flatMap(rulesIn)
+      .flatMap((rule) => permissionsOf(rule, namespace)),
   ];
 }
 
+/** What this action sent, and nobody else. */
+function requestsOfAction(): RecordedRequest[] {
+  return world.requests.filter(({ userAgent }) => userAgent.startsWith('kube-nats-action/'));
+}
+
 test('the Roles of docs/permissions.md grant what runs do, and nothing more', () => {
-  const granted = grantedIn('apply').map(textOf);
-  const ofAction = world.requests.filter(({ userAgent }) => userAgent.startsWith('kube-nats-action/'));
-  const used = ofAction.filter(({ server }) => server === 'kubernetes').flatMap(usedBy);
+  const texts = granted().map(textOf);
+  const used = requestsOfAction().flatMap(usedBy);
   // A permission without names is for every name.
   const held = used.map((permission) => {
     const anyName = textOf({ ...permission, name: undefined });
-    return granted.includes(anyName) ? anyName : textOf(permission);
+    return texts.includes(anyName) ? anyName : textOf(permission);
   });
-  expect(granted.length).toBeGreaterThan(60);
-  expect([...new Set(held)].sort()).toEqual([...new Set(granted)].sort());
+  expect(texts.length).toBeGreaterThan(60);
+  expect([...new Set(held)].sort()).toEqual([...new Set(texts)].sort());
+});
+
+/** What no policy has to allow; Vault looks itself whether the token has anything to do with a mount. */
+const FREE_IN_VAULT = /^(sys\/health|sys\/internal\/ui\/mounts\/.+|.+\/(ca_chain|ca\/pem))$/;
+
+/** Which capabilities requests to Vault take, in their order: only auth roles tell creating from updating. */
+function usedInVault(requests: RecordedRequest[]): string[] {
+  const made = new Set<string>();
+  return requests.flatMap(({ method, path }) => {
+    const { pathname, searchParams } = new URL(path, 'http://localhost');
+    const [, below] = /\/proxy\/v1\/(.+)$/.exec(pathname) ?? [];
+    if (below === undefined || FREE_IN_VAULT.test(below)) return [];
+    if (method === 'GET') return [`${searchParams.has('list') ? 'list' : 'read'} ${below}`];
+    const isNew = below.startsWith('auth/kubernetes/role/') && !made.has(below);
+    made.add(below);
+    return [`${isNew ? 'create' : 'update'} ${below}`];
+  });
+}
+
+test('the Vault policy of docs/permissions.md allows what runs do, and nothing more but what they can do without', () => {
+  const rules = vaultRulesFor('demo', 'nats');
+  const allowed = (optional: boolean) =>
+    rules
+      .filter((rule) => rule.optional === optional)
+      .flatMap(({ path, capabilities }) => capabilities.map((capability) => `${capability} ${path}`));
+  const needed = allowed(false);
+  // A list is asked for at the path of what is listed, without the slash that policies see.
+  const isSpare = (use: string) => allowed(true).some((rule) => `${use}/`.startsWith(rule.replace('*', '')));
+  const used = [...new Set(usedInVault(requestsOfAction()))];
+  expect(needed.length).toBeGreaterThan(15);
+  expect(used.filter((use) => needed.includes(use) || !isSpare(use)).sort()).toEqual(needed.sort());
 });

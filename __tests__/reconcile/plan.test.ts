@@ -71,6 +71,33 @@ describe('a plan', () => {
     expect(made.inventory).toEqual({ current: false, during: scope, after: scope });
   });
 
+  test('binds a Role that is not there without asking: the API server would refuse to tell', async () => {
+    const rbac = {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      metadata: { name: 'a', namespace: 'demo', labels: member() },
+    };
+    const role = { ...rbac, kind: 'Role', rules: [] };
+    const binding = { ...rbac, kind: 'RoleBinding', roleRef: { kind: 'Role', name: 'a' } };
+    const first = await afterRun(configMap('b'));
+    const apply = first.kube.apply;
+    first.kube.apply = (object, options) =>
+      object.kind === 'RoleBinding' ? Promise.reject(new Error('not found')) : apply(object, options);
+    const made = await first.plan(configMap('b'), role, binding);
+    expect(made.objects.map(({ action, object }) => `${action} ${object.kind}`)).toEqual([
+      'create Role',
+      'create RoleBinding',
+    ]);
+
+    const later = await afterRun(role, binding);
+    expect((await later.plan(role, binding)).objects).toEqual([]);
+    later.kube.take('Role', 'a');
+    const again = await later.plan(role, binding);
+    expect(again.objects.map(({ action, object }) => `${action} ${object.kind}`)).toEqual([
+      'create Role',
+      'update RoleBinding',
+    ]);
+  });
+
   test('names what changes, comes and goes', async () => {
     const { plan } = await afterRun(configMap('a'), service('old'));
     const changed = { ...configMap('a'), data: { a: '2', b: '3' } };

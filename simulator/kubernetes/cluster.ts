@@ -90,6 +90,7 @@ export class Cluster {
     } else {
       requireVersion(target, body, live);
     }
+    this.#requireRole(target, body);
     const outcome = applyConfiguration(live, configuration(body), apiVersionOf(resource), options);
     const complete = this.#complete(target, outcome.object, live);
     if (live === undefined) {
@@ -134,6 +135,14 @@ export class Cluster {
     if (resource.namespaced && this.store.get(namespaces, '', namespace) === undefined) {
       throw notFound(namespaces, namespace);
     }
+  }
+
+  /** As for who may not do everything: a binding of a Role that does not exist is refused, as nobody knows what it grants. */
+  #requireRole({ resource, namespace }: Target, body: JsonObject): void {
+    const { roleRef } = body;
+    if (resource.kind !== 'RoleBinding' || !isJsonObject(roleRef) || roleRef.kind !== 'Role') return;
+    const name = String(roleRef.name);
+    if (this.store.get(resourceOf('Role'), namespace, name) === undefined) throw notFound(resource, name);
   }
 
   /** The object as it would be stored, but for the metadata that the API server sets. */

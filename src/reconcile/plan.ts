@@ -159,24 +159,38 @@ async function foreignSecret(
 async function planObject(sources: PlanSources, object: KubeObject, options: ApplyOptions): Promise<Comparison> {
   const { kube } = sources;
   const { namespace, name } = object.metadata;
-  const [live, applied] = await Promise.all([
-    kube.get(kindOf(object), namespace, name),
-    kube.apply(object, { ...options, dryRun: true }).catch((error: unknown) => {
-      if (error instanceof ApplyConflict) return error;
-      throw error;
-    }),
-  ]);
+  const [live, applied] = await Promise.all([kube.get(kindOf(object), namespace, name), dryRun(kube, object, options)]);
   // A share is in an object of others by its nature.
   if (live !== null && options.manager === undefined && !isOwn(live, sources.namespace, sources.name))
     return new ForeignObject(live);
   if (applied instanceof ApplyConflict) return applied;
   if (live === null) return creation(object, options);
+  if (applied === null) return { action: 'update', object, fields: [], options };
   const manager = options.manager ?? MANAGER;
   const all = differences(managedPart(live, manager), managedPart(applied, manager));
   const told = all.filter(({ path }) => !path.startsWith(OWNERSHIP));
   // Of a field that comes or goes its ownership changes as well: that is news only where it is all that changes.
   const fields = told.length > 0 ? told : all;
   return fields.length === 0 ? null : { action: 'update', object, fields, options };
+}
+
+/**
+ * What an apply would store. Null for a RoleBinding whose Role is not there yet: who may not do everything may bind only what
+ * he holds, and the API server refuses, in a dry run too, while it cannot tell what that is.
+ */
+async function dryRun(
+  kube: KubeClient,
+  object: KubeObject,
+  options: ApplyOptions,
+): Promise<KubeObject | ApplyConflict | null> {
+  const { kind, metadata, roleRef } = object;
+  const bindsNothing =
+    kind === 'RoleBinding' && (await kube.get('Role', metadata.namespace, digText(roleRef, 'name'))) === null;
+  if (bindsNothing) return null;
+  return kube.apply(object, { ...options, dryRun: true }).catch((error: unknown) => {
+    if (error instanceof ApplyConflict) return error;
+    throw error;
+  });
 }
 
 const OWNERSHIP = 'metadata.managedFields';

@@ -24,7 +24,9 @@ import { verifySecrets } from './secrets.ts';
  * comes after them, as its pods could not mount a Secret that is not issued yet.
  */
 const BEFORE_CERTIFICATES: Kind[][] = [
-  ['ServiceAccount', 'Role', 'RoleBinding', 'ConfigMap', 'Service', 'NetworkPolicy'],
+  ['ServiceAccount', 'Role', 'ConfigMap', 'Service', 'NetworkPolicy'],
+  // Nobody may bind a Role that is not there yet, unless he may do everything.
+  ['RoleBinding'],
   ['Issuer'],
   ['Certificate'],
 ];
