@@ -58,6 +58,8 @@ const OF_THE_SANDBOX = [
   'e2e/logins.test.ts',
   'e2e/reader.test.ts',
   'e2e/network-policy.test.ts',
+  'e2e/attacks.test.ts',
+  'e2e/attacks-module.test.ts',
 ];
 
 function testInOtherCluster(jestArguments: string[]): Promise<number> {
