@@ -228,7 +228,9 @@ describe('a Secret of the name that a Certificate fills', () => {
     const { plan, kube } = await afterRun(configMap('a'), CERTIFICATE);
     kube.put(secret({}));
     kube.getMetadata = () => Promise.reject(new Error('out of order'));
-    expect((await plan(configMap('a'), CERTIFICATE)).objects).toEqual([]);
+    const renewed = { ...CERTIFICATE, spec: { secretName: 'nats-a-admin-creds', duration: '4h0m0s' } };
+    const { objects } = await plan(configMap('a'), renewed);
+    expect(objects).toMatchObject([{ action: 'update', object: { kind: 'Certificate' } }]);
   });
 });
 

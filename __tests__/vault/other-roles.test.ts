@@ -71,12 +71,15 @@ describe('the roles at the mount', () => {
   test.each([
     ['listed', 1, () => true],
     ['read', 9, (path: string) => !path.includes('?')],
+    ['read, one of them', 17, (path: string) => path.endsWith('/role-39')],
   ])('that may not be %s are asked for no further, and not again', async (_, most, refuses) => {
     const names = Array.from({ length: 40 }, (_, index) => `role-${index}`);
     const { client, requests, clock } = mountWith(Object.fromEntries(names.map((name) => [name, {}])), (path) =>
       refuses(path) ? answer(403, { errors: ['permission denied'] }) : null,
     );
     const problem = await problemOf(findOtherRoles(client, DESIRED));
+    // Whatever the others were about to ask is asked by then.
+    await new Promise(setImmediate);
     expect(requests.length).toBeLessThanOrEqual(most);
     expect(clock.slept).toEqual([]);
     expect(otherRolesUnseen(DESIRED, 'apply', problem)).toContain(
