@@ -60,6 +60,7 @@ const OF_THE_SANDBOX = [
   'e2e/network-policy.test.ts',
   'e2e/attacks.test.ts',
   'e2e/attacks-module.test.ts',
+  'e2e/client-rotation.test.ts',
 ];
 
 function testInOtherCluster(jestArguments: string[]): Promise<number> {

@@ -507,8 +507,8 @@ function traces({ cluster }: World, requests: RecordedRequest[]): Places {
   };
 }
 
-/** What an exec plugin has to get: what the kubeconfig gives it, and the job's proxies. */
-const PLUGIN_VARIABLES = /^(PLUGIN_SECRET|HTTPS?_PROXY)=/;
+/** What an exec plugin has to get: what the kubeconfig gives it, the job's proxies, and what a plugin logs in with. */
+const PLUGIN_VARIABLES = /^(PLUGIN_SECRET|HTTPS?_PROXY|ACTIONS_ID_TOKEN_REQUEST_TOKEN)=/;
 
 const SECRET_INPUTS = INPUT_NAMES.filter((name) => 'secret' in INPUTS[name]);
 

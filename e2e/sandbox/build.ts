@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { digText, type Json } from '../../src/json.ts';
 import { cached, digest, digestOfDirectory } from './cache.ts';
@@ -76,6 +76,7 @@ async function provideForTests(bao: string, servers: Map<string, string>): Promi
   for (const [version, server] of servers) linkProgram(server, `nats-server-${version}`);
   // The CLI is the same but for its name.
   linkProgram(bao, 'vault');
+  await buildExampleClients();
   for (const name of Object.keys(stackCrds)) link(await copyStackCrds(name), paths.stackCrds, name);
 }
 
@@ -83,6 +84,20 @@ function linkProgram(program: string, name: string): void {
   // A file out of a wheel is not executable.
   chmodSync(program, 0o755);
   link(program, paths.tools, name);
+}
+
+/** The clients of examples/clients, as far as they have to be built: tests have the cluster's DNS alone, which finds no registry. */
+export async function buildExampleClients(): Promise<void> {
+  const source = join(import.meta.dirname, '../../examples/clients');
+  const go = await cached('client-go', digestOfDirectory(join(source, 'go')), (output) =>
+    goBuild(join(source, 'go'), '.', join(output, 'client')),
+  );
+  link(join(go, 'client'), paths.tools, 'client-go');
+  const requirements = join(source, 'python/requirements.txt');
+  const packages = await cached('client-python', digest(readFileSync(requirements, 'utf8')), async (output) => {
+    await run(['pip3', 'install', '--quiet', `--target=${output}`, '--only-binary=:all:', '-r', requirements]);
+  });
+  link(packages, paths.tools, 'client-python-packages');
 }
 
 function link(target: string, directory: string, name = basename(target)): void {
