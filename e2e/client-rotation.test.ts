@@ -74,7 +74,7 @@ async function untilAllShow(
     last = await reports();
     return LANGUAGES.every((language) => shownBy(language, last) === certificate);
   };
-  await waitFor(all, 'every client shows the certificate', 120_000).catch((error: unknown) => {
+  await waitFor(all, 'every client shows the certificate', 180_000).catch((error: unknown) => {
     const states = LANGUAGES.map((language) => `${language} ${shownBy(language, last)} ${clients[language].state()}`);
     throw new Error(`${error}\n${states.join('\n')}`);
   });

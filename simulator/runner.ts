@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { load } from 'js-yaml';
 import { isJsonObject, type Json } from '../src/json.ts';
 
@@ -78,14 +79,16 @@ function start(program: string, inputs: Values, environment: Values): Step {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let printed = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      printed += text;
-    });
-  }
+  const print = (lines: string): void => {
+    printed += lines;
+  };
+  readLines(child.stdout, print);
+  // What was written to stdout before it, such as a mask, may be read after it.
+  readLines(child.stderr, (lines) => setImmediate(print, lines));
   const ended = new Promise<Ending>((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (exitCode) => {
+    child.on('close', async (exitCode) => {
+      await new Promise(setImmediate);
       const seconds = (performance.now() - started) / 1000;
       const content = (file: keyof typeof files) => readFileSync(join(directory, file), 'utf8');
       const ending = {
@@ -98,6 +101,20 @@ function start(program: string, inputs: Values, environment: Values): Step {
     });
   });
   return { process: child, printed: () => visible(printed), ended };
+}
+
+/** As a runner reads: line by line, so that those of two streams do not mix. */
+function readLines(stream: Readable, take: (lines: string) => void): void {
+  let rest = '';
+  stream
+    .setEncoding('utf8')
+    .on('data', (text: string) => {
+      const read = rest + text;
+      const end = read.lastIndexOf('\n') + 1;
+      rest = read.slice(end);
+      take(read.slice(0, end));
+    })
+    .on('end', () => take(rest));
 }
 
 function defaultInputs(): Values {
