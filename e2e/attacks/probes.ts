@@ -64,7 +64,7 @@ const data = (deed: string, attempt: Attempt, since = 0): Probe => ({
   since,
 });
 
-/** What no server does for anybody. */
+/** What has no control: what no server does for anybody, or not always. */
 const tried = (deed: string, attempt: Attempt): Probe => ({ deed, attempt, by: NO_WRITERS });
 
 const WRITES: Probe[] = [
@@ -164,21 +164,21 @@ const CONSUMERS: Probe[] = [
   ),
 ];
 
-/** Permitted requests whose answers the server would write where the attacker may not. */
+/** A request that the reader may make, answered where it may not write. */
+const reflection = (kind: typeof data, subject: string, body: Json = ''): Probe =>
+  kind(`has ${subject} answered into a stream`, publish(subject, { body, reply: auditSubject }));
+
 const REFLECTIONS: Probe[] = [
-  ...[
-    [`$JS.API.DIRECT.GET.${orders}`, { seq: 1 }],
-    [`$JS.API.DIRECT.GET.${orders}.orders.new`, ''],
-    [`$JS.API.STREAM.MSG.GET.${orders}`, { seq: 1 }],
-    [`$JS.API.STREAM.INFO.${orders}`, ''],
-    [`$JS.API.CONSUMER.INFO.${orders}.${billing}`, ''],
-    [`$JS.API.CONSUMER.MSG.NEXT.${orders}.${billing}`, ''],
-    ['$JS.API.STREAM.NAMES', ''],
-    ['$JS.API.INFO', ''],
-    ['$SYS.REQ.USER.INFO', ''],
-  ].map(([subject, body]) =>
-    data(`has ${subject} answered into a stream`, publish(String(subject), { body: body ?? '', reply: auditSubject })),
-  ),
+  reflection(data, `$JS.API.DIRECT.GET.${orders}`, { seq: 1 }),
+  reflection(data, `$JS.API.DIRECT.GET.${orders}.orders.new`),
+  reflection(data, `$JS.API.CONSUMER.MSG.NEXT.${orders}.${billing}`),
+  reflection(data, '$SYS.REQ.USER.INFO'),
+  // These answers reach a stream or not by which servers lead.
+  reflection(tried, `$JS.API.STREAM.MSG.GET.${orders}`, { seq: 1 }),
+  reflection(tried, `$JS.API.STREAM.INFO.${orders}`),
+  reflection(tried, `$JS.API.CONSUMER.INFO.${orders}.${billing}`),
+  reflection(tried, '$JS.API.STREAM.NAMES'),
+  reflection(tried, '$JS.API.INFO'),
   data(
     'has a message copied into a bucket',
     publish(`$JS.API.DIRECT.GET.${orders}`, { body: { seq: 1 }, reply: '$KV.settings.mode' }),
