@@ -239,7 +239,8 @@ async function lifetimeOf(role: (typeof ROLES)[number]): Promise<{ inVault: numb
 }
 
 async function expectVaultFirst(since: Date): Promise<void> {
-  const uris = (await auditWrites(since, { userAgent: 'kube-nats-action/' })).map(({ uri }) => uri);
+  const writes = await auditWrites(since, { userAgent: 'kube-nats-action/' });
+  const uris = writes.map(({ uri }) => uri).filter((uri) => uri.includes(outputs.name ?? ''));
   const roles = uris.flatMap((uri, index) => (uri.includes('/proxy/v1/pki/internal/roles/') ? [index] : []));
   const certificates = uris.flatMap((uri, index) => (uri.includes('/certificates/') ? [index] : []));
   expect([roles.length, certificates.length]).toEqual([3, 3]);
