@@ -6,13 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AckPolicy, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { NAME, natsConfIn, stateWith } from '../__tests__/desired/fixture.ts';
 import type { Values } from '../simulator/runner.ts';
 import { digObjects, digText, type JsonObject } from '../src/json.ts';
 import { renew } from './certificates.ts';
 import { kube, waitFor } from './cluster.ts';
 import { asRoot } from './deployer.ts';
 import { LANGUAGES, type Language, LIBRARY, type RunningClient, startClient } from './example-clients.ts';
-import { type LocalNats, startLocalNats, writePair } from './local-nats.ts';
+import { type LocalServer, startServer, writePair } from './local-server.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
 import { type Credentials, connectAs } from './nats.ts';
 import { podsOf, reportOf } from './observe.ts';
@@ -90,8 +91,10 @@ async function untilAllReceived(acknowledged: Set<string>, language: Language, c
 
 describe('on a server of this machine, with certificates that expire soon', () => {
   const LIFETIME = 75;
+  const version = '2.14.6';
+  const user = `admin-${NAME}`;
 
-  let server: LocalNats;
+  let server: LocalServer;
   let secret: MountedSecret;
   let first: Credentials;
   let second: Credentials;
@@ -104,11 +107,11 @@ describe('on a server of this machine, with certificates that expire soon', () =
   const expiry = (): number => new X509Certificate(first.cert).validToDate.getTime();
 
   beforeAll(async () => {
-    server = await startLocalNats('2.14.6');
+    server = await startServer(version, natsConfIn(stateWith({ replicas: 1, nats_version: version })));
     const forever = { servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 200 };
-    publishing = await connect({ ...forever, name: 'publisher', tls: { ...server.issueAdmin(3_600) } });
+    publishing = await connect({ ...forever, name: 'publisher', tls: { ...server.issue(user, 3_600) } });
     await makeStream(publishing, 1);
-    first = server.issueAdmin(LIFETIME);
+    first = server.issue(user, LIFETIME);
     secret = mountSecret(first);
     clients = startClients(server.url, secret.directory);
     naive = await connect({ ...forever, name: 'naive', tls: { ...first } });
@@ -125,7 +128,7 @@ describe('on a server of this machine, with certificates that expire soon', () =
   });
 
   it('clients connect anew with the new certificate before the old one expires', async () => {
-    second = server.issueAdmin(3_600);
+    second = server.issue(user, 3_600);
     const renewed = Date.now();
     secret.renew(second);
     await untilAllShow(fingerprint(second.cert), clients, connections);

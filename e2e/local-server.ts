@@ -1,13 +1,17 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { JsonObject } from '../src/json.ts';
+import { createAuthority } from '../__tests__/fakes/certificates.ts';
+import { isJsonObject, type Json, type JsonObject } from '../src/json.ts';
 import { PATHS } from '../src/nats/layout.ts';
-import { run } from './sandbox/process.ts';
+import type { Credentials } from './nats.ts';
 import { waitFor } from './sandbox/wait.ts';
 import { tool } from './tools.ts';
+
+const DAY = 86_400;
 
 /** The files that a client connects by, as it would find them in a pod: for its environment. */
 export interface ClientFiles {
@@ -17,84 +21,139 @@ export interface ClientFiles {
   NATS_KEY: string;
 }
 
-/** One nats-server on this machine, with a nats.conf as the action writes it. */
+/** One nats-server on this machine, with a nats.conf as the action writes it and a CA of its own. */
 export interface LocalServer {
-  /** What the user of that name connects by. */
+  url: string;
+  /** Credentials of the user of that name, valid for so many seconds from now. */
+  issue(user: string, seconds: number): Credentials;
+  /** What the user of that name connects by, for a day. */
   clientOf(user: string): ClientFiles;
   /** Has the running server take another configuration, and waits until it has. */
   reload(conf: string): Promise<void>;
-  /** What the monitoring port answers. */
+  /** Ends the server and starts it again with the same data. */
+  restart(): Promise<void>;
+  /** A report of its monitoring port: "/connz?auth=true". */
   report(path: string): Promise<JsonObject>;
+  log(): string;
   stop(): Promise<void>;
 }
 
 /**
- * Starts a server of that version on ports of its own.
+ * Starts a server of that version on ports of its own, and waits until it is ready.
  *
  * @param conf nats.conf of a single server; its files are found below a temporary directory
- * @param users by their names in nats.conf
  */
-export async function startServer(version: string, conf: string, users: string[]): Promise<LocalServer> {
+export async function startServer(version: string, conf: string): Promise<LocalServer> {
   const root = mkdtempSync(join(tmpdir(), 'nats-server-'));
+  const authority = createAuthority('local');
+  const [port, monitoring] = await Promise.all([freePort(), freePort()]);
   const file = join(root, 'nats.conf');
-  const certs = join(root, PATHS.serverCerts);
-  for (const directory of [certs, join(root, PATHS.run)]) mkdirSync(directory, { recursive: true });
-  await makeCertificates(certs, users);
-  const configure = (text: string): void =>
-    writeFileSync(file, text.replaceAll(/"(?=\/(etc|data|var)\/)/g, `"${root}`).replaceAll(/port: \d+/g, 'port: -1'));
-  configure(conf);
+  const url = `tls://localhost:${port}`;
+  let server: ChildProcess;
+  let log = '';
 
-  const server = spawn(tool(`nats-server-${version}`), ['-c', file], {
-    env: { POD_NAME: 'nats-0' },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const ended = once(server, 'exit');
-  let said = '';
-  server.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
-  });
-  const stop = async (): Promise<void> => {
-    server.kill('SIGKILL');
+  function issue(name: string, seconds: number): Credentials {
+    const { certificate, key } = authority.issue([name], { to: Date.now() + seconds * 1000 });
+    return { ca: authority.certificate, cert: certificate, key };
+  }
+
+  function configure(text: string): void {
+    const local = text
+      .replaceAll(/"(?=\/(etc|data|var)\/)/g, `"${root}`)
+      .replace(/^port: \d+/m, `port: ${port}`)
+      .replace(/^http_port: \d+/m, `http_port: ${monitoring}`);
+    writeFileSync(file, local);
+  }
+
+  /** Waits until the server has logged these words since it was `before` characters long. */
+  async function logs(words: string, before: number): Promise<void> {
+    const said = (): string => log.slice(before);
+    const ended = (): boolean => server.exitCode !== null || server.signalCode !== null;
+    await waitFor(() => ended() || said().includes(words), `nats-server ${version} logs "${words}"`, 20_000);
+    if (!said().includes(words)) throw new Error(`nats-server ${version} ended:\n${said()}`);
+  }
+
+  async function start(): Promise<void> {
+    const before = log.length;
+    server = spawn(tool(`nats-server-${version}`), ['-c', file], {
+      env: { POD_NAME: 'nats-0' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    server.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      log += text;
+    });
+    await logs('Server is ready', before);
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const ended = once(server, 'exit');
+    server.kill(signal);
     await ended;
-    rmSync(root, { recursive: true });
-  };
-  const port = (of: RegExp): string => of.exec(said)?.[1] ?? '';
-  await waitFor(() => said.includes('Server is ready'), `nats-server ${version} is ready`, 20_000).catch(
-    async (error: Error) => {
-      await stop();
-      throw new Error(`${error.message}: ${said}`);
-    },
-  );
+  }
 
+  async function stop(): Promise<void> {
+    await end('SIGKILL');
+    rmSync(root, { recursive: true });
+  }
+
+  mkdirSync(join(root, PATHS.run), { recursive: true });
+  writePair(join(root, PATHS.serverCerts), issue('localhost', DAY));
+  configure(conf);
+  try {
+    await start();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
-    clientOf: (user) => ({
-      NATS_URL: `tls://localhost:${port(/client connections on \S+:(\d+)/)}`,
-      NATS_CA: join(certs, 'ca.crt'),
-      NATS_CERT: join(certs, `${user}.crt`),
-      NATS_KEY: join(certs, `${user}.key`),
-    }),
+    url,
+    issue,
+    clientOf(user) {
+      const directory = join(root, 'clients', user);
+      writePair(directory, issue(user, DAY));
+      return {
+        NATS_URL: url,
+        NATS_CA: join(directory, 'ca.crt'),
+        NATS_CERT: join(directory, 'tls.crt'),
+        NATS_KEY: join(directory, 'tls.key'),
+      };
+    },
     async reload(text) {
-      const before = said.length;
+      const before = log.length;
       configure(text);
       server.kill('SIGHUP');
-      await waitFor(() => said.slice(before).includes('Reloaded server configuration'), 'the server reloads', 10_000);
+      await logs('Reloaded server configuration', before);
     },
-    report: async (path) =>
-      JSON.parse(await (await fetch(`http://localhost:${port(/http monitor on \S+:(\d+)/)}${path}`)).text()),
+    async restart() {
+      await end('SIGTERM');
+      await start();
+    },
+    async report(path) {
+      const answer: Json = JSON.parse(await (await fetch(`http://127.0.0.1:${monitoring}${path}`)).text());
+      if (!isJsonObject(answer)) throw new Error(`${path} is no report`);
+      return answer;
+    },
+    log: () => log,
     stop,
   };
 }
 
-/** Certificates that sign themselves, all of which make up the CA: one for the server, one for each user. */
-async function makeCertificates(directory: string, users: string[]): Promise<void> {
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  const make = (name: string, dnsName: string): Promise<string> => {
-    const names = ['-subj', `/CN=${dnsName}`, '-addext', `subjectAltName=DNS:${dnsName}`];
-    const files = ['-keyout', `${name}.key`, '-out', `${name}.crt`];
-    return run(['openssl', 'req', '-x509', ...key, ...names, ...files], { directory });
-  };
-  await make('tls', 'localhost');
-  for (const user of users) await make(user, user);
-  const all = ['tls', ...users].map((name) => readFileSync(join(directory, `${name}.crt`), 'utf8'));
-  writeFileSync(join(directory, 'ca.crt'), all.join(''));
+function freePort(): Promise<number> {
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      server.close((error) => (error ? reject(error) : resolve(port)));
+    });
+  });
+}
+
+/** Writes credentials as the files of a Secret. */
+export function writePair(directory: string, { ca, cert, key }: Credentials): void {
+  mkdirSync(directory, { recursive: true });
+  for (const [name, content] of Object.entries({ 'ca.crt': ca, 'tls.crt': cert, 'tls.key': key })) {
+    writeFileSync(join(directory, name), content);
+  }
 }

@@ -45,7 +45,7 @@ describe.each(versions)('the reader of nats-server %s', (version) => {
 
   beforeEach(async () => {
     connections = [];
-    server = await startServer(version, confOf('strict'), [admin, reader]);
+    server = await startServer(version, confOf('strict'));
     const connection = await connectAs(admin);
     streams = await jetstreamManager(connection);
     await streams.streams.add({ name: 'ORDERS', subjects: ['orders.*'], allow_direct: true });
