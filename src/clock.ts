@@ -24,3 +24,6 @@ export function systemClock(signal: AbortSignal): Clock {
       }),
   };
 }
+
+/** Milliseconds by which this machine's clock may differ from those of the cluster and of Vault. */
+export const CLOCK_SKEW = 60_000;

@@ -181,6 +181,18 @@ describe('a reload', () => {
     );
   });
 
+  test('is not taken for one where a server just missed to answer before', async () => {
+    const context = contextOf({ a: '1' });
+    context.kube.podAnswers.clear();
+    const { sleep } = context.clock;
+    context.clock.sleep = async (milliseconds) => {
+      context.kube.podAnswers.set('a/varz', { config_load_time: '1' });
+      await sleep(milliseconds);
+    };
+    const before = await configLoads(context);
+    expect((await problemOf(waitForReload(context, before))).details.kind).toBe('timeout');
+  });
+
   const REFUSED = '[ERR] Failed to reload server configuration: tls: private key does not match public key';
 
   test('that a server refuses ends the wait after 10 s with its words', async () => {
@@ -205,8 +217,8 @@ describe('a reload', () => {
     context.kube.podLogs.set('b/nats', `[1] 10:01:00 ${REFUSED}\n`);
     const sleep = context.clock.sleep;
     context.clock.sleep = async (milliseconds) => {
-      if (context.clock.slept.length === 40) context.kube.podAnswers.set('b/varz', { config_load_time: '2' });
-      if (context.clock.slept.length === 80) context.kube.podAnswers.set('a/varz', { config_load_time: '2' });
+      if (context.clock.slept.length === 16) context.kube.podAnswers.set('b/varz', { config_load_time: '2' });
+      if (context.clock.slept.length === 32) context.kube.podAnswers.set('a/varz', { config_load_time: '2' });
       await sleep(milliseconds);
     };
     await expect(waitForReload(context, before)).resolves.toBeUndefined();

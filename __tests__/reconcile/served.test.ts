@@ -17,9 +17,10 @@ function contextOf({ minutesAgo = 60, replicas = 3 as 1 | 3 } = {}) {
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   for (const purpose of replicas > 1 ? ['server', 'cluster'] : ['server']) {
     const time = new Date(context.clock.now() - minutesAgo * MINUTE).toISOString();
+    const now = new Date(context.clock.now()).toISOString();
     const managedFields = [
-      { manager: 'first', time: '2026-01-01T00:00:00Z' },
-      { manager: 'cert-manager', time },
+      { manager: 'cert-manager', time, fieldsV1: { 'f:data': { 'f:tls.crt': {} } } },
+      { manager: 'replicator', time: now, fieldsV1: { 'f:metadata': { 'f:annotations': {} } } },
     ];
     context.kube.put({
       apiVersion: 'v1',
@@ -95,15 +96,37 @@ describe('what the servers serve', () => {
     const { details } = await problemOf(verifyServed(context));
     expect(details).toMatchObject({
       kind: 'unhealthy',
-      reason: 'They serve older ones, and would until those expire.',
+      reason: 'They have had the time to load them, and serve older ones, as they would until those expire.',
     });
     expect(details.findings).toEqual([
       'nats-a-1 serves certificate 01, valid from 2026-10-01T00:00:00Z to 2026-12-01T00:00:00Z on port 4222; Secret ' +
         'nats-a-server-certs has had certificate 01, valid from 2026-11-21T00:00:00Z to 2026-12-21T00:00:00Z for 14 min',
     ]);
-    expect(details.next).toContain('kubectl -n demo logs nats-a-1 -c reloader');
+    expect(details.next).toContain('The lines above are what the servers logged last about reloading');
     expect(context.log.lines).toEqual(['info   nats-a-1  [ERR] Failed to reload server configuration: no']);
     expect(context.kube.writes).toEqual([]);
+  });
+
+  test('is an error that points to the reloader where the servers have logged nothing', async () => {
+    const context = contextOf({ minutesAgo: 14 });
+    context.kube.served.set('nats-a-1:4222', old);
+    const { details } = await problemOf(verifyServed(context));
+    expect(details.next).toContain('kubectl -n demo logs nats-a-1 -c reloader');
+  });
+
+  test('is no error when the clock of this machine is a minute ahead', async () => {
+    const context = contextOf({ minutesAgo: 2.9 });
+    context.kube.served.set('nats-a-1:4222', old);
+    await expect(verifyServed(context)).resolves.toBeUndefined();
+  });
+
+  test('is hastened first by a run that changed something, however old it is', async () => {
+    const context = contextOf({ minutesAgo: 14 });
+    context.report.changes.push(CHANGE);
+    context.kube.served.set('nats-a-0:4222', old);
+    loadAfter(context, 3);
+    await expect(verifyServed(context)).resolves.toBeUndefined();
+    expect(context.kube.writes).toEqual(['patch Pod demo/nats-a-0']);
   });
 
   test('is asked for again where a server shows nothing, by any run', async () => {
@@ -113,6 +136,22 @@ describe('what the servers serve', () => {
     await expect(verifyServed(context)).resolves.toBeUndefined();
     expect(context.log.lines).toEqual(['info     0 s  nats-a-2 shows no certificate on port 4222']);
     expect(context.kube.writes).toEqual([]);
+  });
+
+  test('is warned of where a server shows nothing for long, which keeps no other from being hastened', async () => {
+    const context = contextOf({ minutesAgo: 0 });
+    context.report.changes.push(CHANGE);
+    context.kube.served.set('nats-a-2:4222', null).set('nats-a-0:4222', old);
+    const { sleep } = context.clock;
+    context.clock.sleep = async (milliseconds) => {
+      await sleep(milliseconds);
+      context.kube.served.delete('nats-a-0:4222');
+    };
+    await expect(verifyServed(context)).resolves.toBeUndefined();
+    expect(context.kube.writes).toEqual(['patch Pod demo/nats-a-0']);
+    expect(context.log.lines.at(-1)).toBe(
+      'warning nats-a-2 shows no certificate on port 4222: a server at max_connections shows none',
+    );
   });
 
   test('cannot be told of a Secret that somebody deleted meanwhile', async () => {

@@ -90,20 +90,34 @@ export interface ConfigLoad {
   refusal: string;
 }
 
-/** By pod, where each server stands with its configuration. */
+/** Times that a server which does not answer is asked again before its configuration is changed, a second apart. */
+const ASKED_AGAIN = 3;
+
+/**
+ * By pod, where each server stands before its configuration is changed. One that does not answer is asked again: whatever
+ * it tells later would count as new, which is right only for a server that is down.
+ */
 export async function configLoads(context: RunContext): Promise<Map<string, ConfigLoad>> {
+  let times = await loadTimes(context);
+  for (let asked = 0; asked < ASKED_AGAIN && [...times.values()].includes(''); asked++) {
+    await context.clock.sleep(1_000);
+    times = await loadTimes(context);
+  }
+  const loads = [...times].map(async ([pod, time]): Promise<[string, ConfigLoad]> => {
+    return [pod, { time, refusal: await lastRefusal(context, pod) }];
+  });
+  return new Map(await Promise.all(loads));
+}
+
+/** By pod, when each server last loaded its configuration; '' where it does not answer. */
+async function loadTimes(context: RunContext): Promise<Map<string, string>> {
   const { kube, namespace } = context;
   const pods = await podsOf(context);
-  const loads = await Promise.all(
-    pods.map(async ({ metadata: { name } }): Promise<[string, ConfigLoad]> => {
-      const [varz, refusal] = await Promise.all([
-        kube.getFromPod(namespace, name, PORTS.monitoring, '/varz'),
-        lastRefusal(context, name),
-      ]);
-      return [name, { time: digText(varz ?? undefined, 'config_load_time'), refusal }];
-    }),
-  );
-  return new Map(loads);
+  const times = pods.map(async ({ metadata: { name } }): Promise<[string, string]> => {
+    const varz = await kube.getFromPod(namespace, name, PORTS.monitoring, '/varz');
+    return [name, digText(varz ?? undefined, 'config_load_time')];
+  });
+  return new Map(await Promise.all(times));
 }
 
 /** The last line in which a server refuses a reload, with its time; '' where its latest lines hold none. */
@@ -133,27 +147,33 @@ export async function waitForReload(context: RunContext, before: Map<string, Con
   await until(
     {
       ...context,
-      every: 200,
       tried: `Waiting for the servers of ${name} to load their new configuration`,
       next: `Look at: kubectl -n ${namespace} logs -l ${podSelector(name)} -c nats --tail=20. A server that refuses a configuration keeps the old one.`,
     },
     async () => {
-      const now = await configLoads(context);
+      const now = await loadTimes(context);
       // A pod that is gone was scaled away: there is no server left to load anything.
-      const waiting = [...before].flatMap(([pod, { time, refusal }]) => {
-        const load = now.get(pod);
-        if (load === undefined || (load.time || time) !== time) return [];
-        return [{ pod, refusal: load.refusal === refusal ? '' : load.refusal }];
-      });
+      const waiting = [...before].filter(([pod, { time }]) => now.has(pod) && (now.get(pod) || time) === time);
       if (waiting.length === 0) return { done: true };
-      const refused = waiting.find(({ refusal }) => refusal !== '');
+      const refused = await firstRefusal(context, waiting);
       refusedSince = refused === undefined ? undefined : (refusedSince ?? clock.now());
       if (refused !== undefined && refusedSince !== undefined && clock.now() - refusedSince >= GRACE) {
         throw refusedReload(context, refused);
       }
-      return { done: false, missing: `not reloaded yet: ${waiting.map(({ pod }) => pod).join(', ')}` };
+      return { done: false, missing: `not reloaded yet: ${waiting.map(([pod]) => pod).join(', ')}` };
     },
   );
+}
+
+/** What one of the servers has refused since; undefined where none has. */
+async function firstRefusal(
+  context: RunContext,
+  waiting: [string, ConfigLoad][],
+): Promise<{ pod: string; refusal: string } | undefined> {
+  const refusals = await Promise.all(
+    waiting.map(async ([pod, before]) => ({ pod, before, refusal: await lastRefusal(context, pod) })),
+  );
+  return refusals.find(({ before, refusal }) => refusal !== '' && refusal !== before.refusal);
 }
 
 function refusedReload({ namespace, name }: RunContext, { pod, refusal }: { pod: string; refusal: string }): Problem {

@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { CLOCK_SKEW } from '../clock.ts';
 import { selectorLabels } from '../desired/labels.ts';
 import { type Purpose, ROLES, secretName } from '../desired/names.ts';
 import { dig, digText } from '../json.ts';
@@ -18,10 +19,28 @@ export interface Pair {
   authority: string;
 }
 
-interface Finding {
-  purpose: Purpose;
-  flaw: string;
+interface Flaw {
+  words: string;
+  remedy: Remedy;
 }
+
+interface Finding extends Flaw {
+  purpose: Purpose;
+}
+
+/** What is to be done about a flaw. */
+type Remedy = 'reissue' | 'authority' | 'clock';
+
+const REMEDIES: { [R in Remedy]: (context: RunContext) => string } = {
+  reissue: ({ namespace, inputs }) =>
+    `See that cert-manager runs (kubectl -n ${inputs.cert_manager_namespace} get pods): by itself it replaces what does not ` +
+    `fit. What it leaves, delete (kubectl -n ${namespace} delete secret NAME): it issues it again within seconds.`,
+  authority: ({ namespace, name }) =>
+    'The CA is not the one that signed: where that was meant, have all certificates issued again, those of the servers ' +
+    `(${secretName(name, 'server')}, ${secretName(name, 'cluster')}) as well (kubectl -n ${namespace} delete secret NAME), ` +
+    'and clients load theirs anew. Else correct vault_internal_pki_backend_mount_path or certificate_issuer.',
+  clock: () => 'Set the clock of the machine that this runs on.',
+};
 
 /**
  * Checks what the Secrets of the roles and of the servers hold: a certificate for all names of its Certificate that is
@@ -32,11 +51,13 @@ export async function verifySecrets(context: RunContext): Promise<void> {
   const { clock, name, inputs, vault } = context;
   const authorities = await caCertificates(vault, inputs.vault_internal_pki_backend_mount_path);
   const patience = clock.now() + REPAIR_TIME;
-  await until({ ...context, tried: `Verifying the certificates of ${name}`, next: nextStep(context) }, async () => {
+  const tried = `Verifying the certificates of ${name}`;
+  await until({ ...context, tried, next: REMEDIES.reissue(context) }, async () => {
     const findings = await findFlaws(context, authorities);
     if (findings.length === 0) return { done: true };
-    if (clock.now() >= patience) throw problemOf(context, findings);
-    return { done: false, missing: findings.map((finding) => sentence(context, finding)).join('; ') };
+    if (clock.now() >= patience) throw problemOf(context, tried, findings);
+    const missing = findings.map((finding) => sentence(context, finding)).join('; ');
+    return { done: false, missing, next: nextStep(context, findings) };
   });
 }
 
@@ -50,13 +71,13 @@ async function findFlaws(context: RunContext, authorities: string): Promise<Find
   const findings = await Promise.all(
     [...ROLES, ...servers].map(async (purpose): Promise<Finding[]> => {
       const pair = purpose === 'server' ? trusted : await readPair(context, purpose);
-      if (pair === null) return [{ purpose, flaw: 'it does not exist' }];
+      if (pair === null) return [{ purpose, words: 'it does not exist', remedy: 'reissue' }];
       const certificate = certificates.find(({ metadata }) => metadata.name === secretName(name, purpose));
       const dnsNames = dig(certificate?.spec, 'dnsNames');
       const flaw =
         pairFlaw(pair, Array.isArray(dnsNames) ? dnsNames.map(String) : [], clock.now()) ??
         (isServers(purpose) ? ownFlaw(pair) : clientFlaw(pair, authorities, trusted));
-      return flaw === null ? [] : [{ purpose, flaw }];
+      return flaw === null ? [] : [{ purpose, ...flaw }];
     }),
   );
   return findings.flat();
@@ -74,12 +95,12 @@ function isServers(purpose: Purpose): boolean {
   return purpose === 'server' || purpose === 'cluster';
 }
 
-function problemOf(context: RunContext, findings: Finding[]): Problem {
+function problemOf(context: RunContext, tried: string, findings: Finding[]): Problem {
   const servers = findings.some(({ purpose }) => isServers(purpose));
   const clients = findings.some(({ purpose }) => !isServers(purpose));
   return new Problem({
     kind: 'unhealthy',
-    tried: `Verifying the certificates of ${context.name}`,
+    tried,
     reason: [
       ...(clients ? ['Clients could not log in with them.'] : []),
       ...(servers
@@ -89,46 +110,60 @@ function problemOf(context: RunContext, findings: Finding[]): Problem {
         : []),
     ].join(' '),
     findings: findings.map((finding) => sentence(context, finding)),
-    next: nextStep(context),
+    next: nextStep(context, findings),
   });
 }
 
-function sentence({ name }: RunContext, { purpose, flaw }: Finding): string {
-  return `Secret ${secretName(name, purpose)}: ${flaw}`;
+function sentence({ name }: RunContext, { purpose, words }: Finding): string {
+  return `Secret ${secretName(name, purpose)}: ${words}`;
 }
 
-function nextStep({ namespace, name, inputs }: RunContext): string {
-  return (
-    `See that cert-manager runs (kubectl -n ${inputs.cert_manager_namespace} get pods): by itself it replaces what does not fit. ` +
-    `What it leaves, delete (kubectl -n ${namespace} delete secret NAME): it issues it again within seconds. Where the CA ` +
-    `has changed delete the Secrets of the servers as well (${secretName(name, 'server')}, ${secretName(name, 'cluster')}), ` +
-    'and have clients load theirs again. Then run again.'
-  );
+function nextStep(context: RunContext, findings: Finding[]): string {
+  const remedies = new Set(findings.map(({ remedy }) => remedy));
+  return [...[...remedies].map((remedy) => REMEDIES[remedy](context)), 'Then run again.'].join(' ');
 }
 
-/** What is wrong with a certificate and its key; null when they are good at `now` (milliseconds). */
-export function pairFlaw({ certificate, key }: Omit<Pair, 'authority'>, names: string[], now: number): string | null {
+/**
+ * What is wrong with a certificate and its key; null when they are good at `now` (milliseconds). A CA that does not
+ * backdate what it signs must not fail who looks at it from a machine whose clock is a little behind.
+ */
+export function pairFlaw({ certificate, key }: Omit<Pair, 'authority'>, names: string[], now: number): Flaw | null {
   const [leaf] = certificatesIn(certificate);
-  if (leaf === undefined) return 'tls.crt holds no certificate';
-  if (!matchesKey(leaf, key)) return 'tls.key is not the key of tls.crt';
+  if (leaf === undefined) return reissue('tls.crt holds no certificate');
+  if (!matchesKey(leaf, key)) return reissue('tls.key is not the key of tls.crt');
   const missing = names.filter((name) => leaf.checkHost(name) === undefined);
-  if (missing.length > 0) return `the certificate is not for ${missing.join(', ')}`;
-  if (now < leaf.validFromDate.getTime()) return `the certificate is not valid before ${leaf.validFrom}`;
-  if (now > leaf.validToDate.getTime()) return `the certificate has expired: ${leaf.validTo}`;
+  if (missing.length > 0) return reissue(`the certificate is not for ${missing.join(', ')}`);
+  if (now + CLOCK_SKEW < leaf.validFromDate.getTime()) {
+    const here = new Date(now).toISOString();
+    return { words: `the certificate is not valid before ${leaf.validFrom}, and here it is ${here}`, remedy: 'clock' };
+  }
+  if (now > leaf.validToDate.getTime()) return reissue(`the certificate has expired: ${leaf.validTo}`);
   return null;
 }
 
-function clientFlaw(client: Pair, authorities: string, servers: Pair | null): string | null {
-  if (!verifies(client.certificate, authorities)) return "the CA of Vault's PKI mount did not sign it";
-  if (servers === null) return 'the servers have no certificate';
-  if (!verifies(client.certificate, servers.authority)) return 'the servers do not trust the CA that signed it';
-  if (!verifies(servers.certificate, client.authority)) return "its ca.crt does not verify the servers' certificate";
+function clientFlaw(client: Pair, authorities: string, servers: Pair | null): Flaw | null {
+  if (!verifies(client.certificate, authorities)) return distrusted("the CA of Vault's PKI mount did not sign it");
+  if (servers === null) return reissue('the servers have no certificate');
+  if (!verifies(client.certificate, servers.authority)) {
+    return distrusted('the servers do not trust the CA that signed it');
+  }
+  if (!verifies(servers.certificate, client.authority)) {
+    return distrusted("its ca.crt does not verify the servers' certificate");
+  }
   return null;
 }
 
 /** The servers among themselves trust by their own ca.crt, which is why the CA of a ClusterIssuer has to be that of Vault's mount. */
-function ownFlaw({ certificate, authority }: Pair): string | null {
-  return verifies(certificate, authority) ? null : 'its ca.crt does not verify its tls.crt';
+function ownFlaw({ certificate, authority }: Pair): Flaw | null {
+  return verifies(certificate, authority) ? null : distrusted('its ca.crt does not verify its tls.crt');
+}
+
+function reissue(words: string): Flaw {
+  return { words, remedy: 'reissue' };
+}
+
+function distrusted(words: string): Flaw {
+  return { words, remedy: 'authority' };
 }
 
 function matchesKey(leaf: X509Certificate, key: string): boolean {

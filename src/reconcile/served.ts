@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
+import { CLOCK_SKEW } from '../clock.ts';
 import { secretName } from '../desired/names.ts';
-import { digObjects, digText } from '../json.ts';
+import { dig, digObjects, digText } from '../json.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { PORTS, SERVER_CONTAINER } from '../nats/layout.ts';
 import { Problem } from '../problem.ts';
@@ -16,6 +17,9 @@ import { until } from './until.ts';
  * https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod
  */
 const KUBELET_DELAY = 120_000;
+
+/** Milliseconds after which a server that shows no certificate is taken for one that cannot be looked at. */
+const SILENCE = 30_000;
 
 const LOG_LINES = 4;
 
@@ -42,11 +46,14 @@ interface IssuedSecret {
 /**
  * Checks by TLS handshakes that every server serves the certificates of its Secrets. A run that has changed something
  * hastens what the kubelets have not brought yet, and waits for it; one that has not only tells. Rejects where a server
- * has had the time, and serves another one: a certificate that nobody loads is noticed else when the old one expires.
+ * has had the time, and serves another one: a certificate that nobody loads is noticed else when the old one expires. A
+ * server that shows none is told in a warning alone, as it may be healthy: at max_connections it takes nobody more.
  */
 export async function verifyServed(context: RunContext): Promise<void> {
   const { clock, log, report, namespace, name } = context;
-  let touched = false;
+  const started = clock.now();
+  const changed = report.changes.length > 0;
+  const hastened = new Set<string>();
   await until(
     {
       ...context,
@@ -56,22 +63,34 @@ export async function verifyServed(context: RunContext): Promise<void> {
     },
     async () => {
       const showings = await lookAtServers(context);
-      const stale = showings.filter(({ shown, secret }) => shown?.fingerprint256 !== secret.leaf.fingerprint256);
-      const late = stale.filter(({ shown, secret }) => shown !== null && clock.now() - secret.changed > KUBELET_DELAY);
+      const silent = showings.filter(({ shown }) => shown === null);
+      const outdated = showings.filter(
+        ({ shown, secret }) => shown && shown.fingerprint256 !== secret.leaf.fingerprint256,
+      );
+      const waited = clock.now() - started;
+      const late = outdated.filter(({ secret }) =>
+        changed ? waited > KUBELET_DELAY : clock.now() - secret.changed > KUBELET_DELAY + CLOCK_SKEW,
+      );
       if (late.length > 0) throw await explainLate(context, late);
-      if (stale.length === 0) return { done: true };
-      const silent = stale.some(({ shown }) => shown === null);
-      if (!silent && report.changes.length === 0) {
-        for (const showing of stale) log.info(`${missing(showing)}; its kubelet brings it within two minutes`);
+      const awaited = [...(waited < SILENCE ? silent : []), ...(changed ? outdated : [])];
+      if (awaited.length === 0) {
+        for (const showing of silent) log.warning(`${missing(showing)}: a server at max_connections shows none`);
+        for (const showing of outdated) log.info(`${missing(showing)}; its kubelet brings it within two minutes`);
         return { done: true };
       }
-      if (!silent && !touched) {
-        touched = true;
-        await touchPods(context, unique(stale.map(({ pod }) => pod)), unique(stale.map(serialNumber)).join('-'));
-      }
-      return { done: false, missing: stale.map(missing).join('; ') };
+      if (changed) await hasten(context, outdated, hastened);
+      return { done: false, missing: awaited.map(missing).join('; ') };
     },
   );
+}
+
+/** Touches each pod once, and remembers which. */
+async function hasten(context: RunContext, outdated: Showing[], hastened: Set<string>): Promise<void> {
+  const showings = outdated.filter(({ pod }) => !hastened.has(pod));
+  if (showings.length === 0) return;
+  const pods = distinct(showings.map(({ pod }) => pod));
+  for (const pod of pods) hastened.add(pod);
+  await touchPods(context, pods, distinct(showings.map(serialNumber)).join('-'));
 }
 
 /** What every server shows on its ports, to who may connect there: it would log an error of anybody else. */
@@ -104,10 +123,12 @@ async function issuedSecret({ kube, namespace }: RunContext, name: string): Prom
   return { name, leaf, changed: lastChange(secret) };
 }
 
-/** When somebody last wrote a field of the object: cert-manager's validity begins before it signs, by its CA's choice. */
+/** When its certificate was last written: the certificate itself is valid from before that, by its CA's choice. */
 function lastChange({ metadata }: KubeObject): number {
-  const times = digObjects(metadata, 'managedFields').map(({ time }) => Date.parse(String(time)));
-  return Math.max(0, ...times.filter((time) => !Number.isNaN(time)));
+  const writers = digObjects(metadata, 'managedFields').filter(
+    ({ fieldsV1 }) => dig(fieldsV1, 'f:data', 'f:tls.crt') !== undefined,
+  );
+  return Math.max(0, ...writers.map(({ time }) => Date.parse(String(time))));
 }
 
 function goneSecret(namespace: string, name: string): Problem {
@@ -129,36 +150,40 @@ function serialNumber({ secret: { leaf } }: Showing): string {
   return leaf.serialNumber;
 }
 
-function unique(texts: string[]): string[] {
+function distinct(texts: string[]): string[] {
   return [...new Set(texts)];
 }
 
 /** As an error, with each server's last words on reloading written to the log first. */
 async function explainLate(context: RunContext, late: Showing[]): Promise<Problem> {
-  const { kube, log, clock, namespace, name } = context;
-  for (const pod of unique(late.map(({ pod }) => pod))) {
-    const text = await kube.podLog(namespace, pod, SERVER_CONTAINER, { tailLines: 500, previous: false });
-    const lines = text.split('\n').filter((line) => /reload/i.test(line));
-    for (const line of lines.slice(-LOG_LINES)) log.info(`  ${pod}  ${line}`);
-  }
-  const [first] = late;
+  const { log, clock, namespace, name } = context;
+  const pods = distinct(late.map(({ pod }) => pod));
+  const words = (await Promise.all(pods.map((pod) => wordsOnReloading(context, pod)))).flat();
+  for (const line of words) log.info(`  ${line}`);
   return new Problem({
     kind: 'unhealthy',
     tried: `Verifying that the servers of ${name} serve their present certificates`,
-    reason: 'They serve older ones, and would until those expire.',
+    reason: 'They have had the time to load them, and serve older ones, as they would until those expire.',
     findings: late.map(({ pod, port, shown, secret }) => {
       const minutes = Math.round((clock.now() - secret.changed) / 60_000);
-      return `${pod} serves ${describe(shown)} on port ${port}; Secret ${secret.name} has had ${describe(secret.leaf)} for ${minutes} min`;
+      return `${pod} serves ${certificateText(shown)} on port ${port}; Secret ${secret.name} has had ${certificateText(secret.leaf)} for ${minutes} min`;
     }),
     next:
-      "What the servers' last words on reloading name is above: correct it. Without any, look at the reloader: " +
-      `kubectl -n ${namespace} logs ${first?.pod ?? ''} -c reloader. A server that is restarted loads what its Secret ` +
-      `has: kubectl -n ${namespace} delete pod NAME, one after another.`,
+      (words.length > 0
+        ? 'The lines above are what the servers logged last about reloading: correct what they name. '
+        : `The servers logged nothing about reloading: look at kubectl -n ${namespace} logs ${pods[0]} -c reloader. `) +
+      `A server that is restarted loads what its Secret has: kubectl -n ${namespace} delete pod NAME, one after another.`,
   });
 }
 
+async function wordsOnReloading({ kube, namespace }: RunContext, pod: string): Promise<string[]> {
+  const text = await kube.podLog(namespace, pod, SERVER_CONTAINER, { tailLines: 500, previous: false });
+  const lines = text.split('\n').filter((line) => /reload/i.test(line));
+  return lines.slice(-LOG_LINES).map((line) => `${pod}  ${line}`);
+}
+
 /** "certificate 3A4B, valid from 2026-11-22T22:00:00Z to 2026-12-22T22:00:00Z" */
-function describe(certificate: X509Certificate | null): string {
+function certificateText(certificate: X509Certificate | null): string {
   if (certificate === null) return 'no certificate';
   const time = (date: Date) => date.toISOString().replace(/\.\d+/, '');
   return `certificate ${certificate.serialNumber}, valid from ${time(certificate.validFromDate)} to ${time(certificate.validToDate)}`;
