@@ -153,6 +153,16 @@ describe('on a server of this machine, with certificates that expire soon', () =
     expect(names).not.toContain('naive');
   });
 
+  it('clients live on when the certificate changes while the server is down', async () => {
+    const third = server.issue(user, 3_600);
+    await server.restart(async () => {
+      secret.renew(third);
+      // Every client looks every 5 s, and tries to connect more often; Python waits 10 s for a flush. None tells of it.
+      await sleep(20_000);
+    });
+    await untilAllShow(fingerprint(third.cert), clients, connections);
+  });
+
   it('clients got every message', async () => {
     const acknowledged = await publisher.stop();
     for (const language of LANGUAGES) {

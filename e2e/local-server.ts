@@ -30,8 +30,8 @@ export interface LocalServer {
   clientOf(user: string): ClientFiles;
   /** Has the running server take another configuration, and waits until it has. */
   reload(conf: string): Promise<void>;
-  /** Ends the server and starts it again with the same data. */
-  restart(): Promise<void>;
+  /** Ends the server and starts it again with the same data, once `whileDown` is done. */
+  restart(whileDown?: () => Promise<void>): Promise<void>;
   /** A report of its monitoring port: "/connz?auth=true". */
   report(path: string): Promise<JsonObject>;
   log(): string;
@@ -125,8 +125,9 @@ export async function startServer(version: string, conf: string): Promise<LocalS
       server.kill('SIGHUP');
       await logs('Reloaded server configuration', before);
     },
-    async restart() {
+    async restart(whileDown) {
       await end('SIGTERM');
+      await whileDown?.();
       await start();
     },
     async report(path) {

@@ -41,7 +41,8 @@ func reconnectOnChange(connection *nats.Conn, file string) {
 		if err != nil || string(content) == string(used) {
 			continue
 		}
-		if connection.ForceReconnect() == nil {
+		// One that is down waits until it is back: forced meanwhile, nats.go would dial without a pause.
+		if connection.IsConnected() && connection.ForceReconnect() == nil {
 			used = content
 		}
 	}

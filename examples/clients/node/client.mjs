@@ -14,8 +14,9 @@ const connection = await connect({
 
 // By the file's time: Kubernetes renews a mounted Secret by a link elsewhere, which a watch for events may miss.
 watchFile(NATS_CERT, { interval: 5_000 }, async () => {
-  // What has been published is with the server before the connection ends.
-  await connection.flush();
+  // What has been published is with the server before the connection ends. One that is down fails here, and reads the new
+  // files when it comes back.
+  await connection.flush().catch(() => {});
   await connection.reconnect();
 });
 

@@ -33,8 +33,11 @@ async def reconnect_on_change(connection, context):
         except ssl.SSLError:
             continue  # read just while the files changed
         used = content
-        # What has been published is with the server before the connection ends.
-        await connection.flush()
+        try:
+            # What has been published is with the server before the connection ends.
+            await connection.flush()
+        except nats.errors.Error:
+            pass  # the connection is down, and shows the new certificate when it comes back
         await connection.force_reconnect()
 
 
