@@ -54,7 +54,7 @@ export function openConnections(
       })
     : kubePool;
   return {
-    kube: createKubeClient(withRetry(kubePool, clock), kubePool),
+    kube: createKubeClient(withRetry(kubePool, clock), kubePool, progress),
     vault: createVaultClient({
       transport: vaultPool,
       pathPrefix: route.direct ? '' : route.pathPrefix,

@@ -219,23 +219,52 @@ describe('writing', () => {
 
 describe('pods', () => {
   test.each([
-    ['500 of the API server, whose kubelet cannot reach them', status(500, 'error dialing backend')],
-    ['400, as they have no node yet', status(400, 'pod a-0 does not have a host assigned')],
-    ['404, as they are gone', status(404, 'not found')],
-    ['nothing in time, as their node is gone', new Error('no answer within 5 s')],
-  ])('that answer %s cannot be reached', async (_, outcome) => {
-    const { client, requests } = clientOn(outcome);
+    [
+      '500, as the API server does not reach their kubelet',
+      status(500, 'error dialing backend'),
+      'HTTP 500: error dialing backend.',
+    ],
+    ['502, as a proxy does not reach the API server', answer(502, 'Bad\n\nGateway'), 'HTTP 502: Bad Gateway.'],
+    ['400, as they have no node yet', status(400, 'pod a-0 does not have a host assigned'), ''],
+    ['404, as they are gone', status(404, 'not found'), ''],
+    ['nothing in time, as their node is gone', new Error('no answer within 5 s'), 'no answer within 5 s.'],
+  ])('that answer %s cannot be reached', async (_, outcome, told) => {
+    const { client, requests, progress } = clientOn(outcome);
     await expect(client.dialPod('demo', 'a-0', 4222)).resolves.toBeNull();
     await expect(client.getFromPod('demo', 'a-0', 8222, '/varz')).resolves.toBeNull();
     expect(requests).toEqual([
       { method: 'GET', path: '/api/v1/namespaces/demo/pods/a-0/portforward?ports=4222', timeout: 5_000 },
       { method: 'GET', path: '/api/v1/namespaces/demo/pods/a-0/portforward?ports=8222', timeout: 5_000 },
     ]);
+    expect(progress).toEqual(
+      told === '' ? [] : [4222, 8222].map((port) => `Connecting to port ${port} of pod demo/a-0: ${told}`),
+    );
+  });
+
+  test('that cannot be reached are told of once for each reason, whatever ports the API server dials from', async () => {
+    const reasonOf = (port: number) => `error dialing backend: read tcp 10.0.0.1:${port}->10.0.0.2:10250: i/o timeout`;
+    const outcome = status(502, reasonOf(40_001));
+    const { client, progress } = clientOn(outcome);
+    await client.dialPod('demo', 'a-0', 8222);
+    Object.assign(outcome, status(502, reasonOf(40_002)));
+    await client.dialPod('demo', 'a-0', 8222);
+    Object.assign(outcome, status(502, 'error dialing backend: no route to host'));
+    await client.dialPod('demo', 'a-0', 8222);
+    expect(progress).toEqual([
+      `Connecting to port 8222 of pod demo/a-0: HTTP 502: ${reasonOf(40_001)}.`,
+      'Connecting to port 8222 of pod demo/a-0: HTTP 502: error dialing backend: no route to host.',
+    ]);
   });
 
   const plugin = new Problem({ kind: 'connection', tried: 'Getting credentials', reason: 'r', next: 'n' });
   test.each([
     ['not allowed', status(403, 'cannot get resource "pods/portforward"'), 'port 8222 of pod demo/a-0: HTTP 403'],
+    ['not known who asks', status(401, 'Unauthorized'), 'HTTP 401: Unauthorized. The credentials of the kubeconfig'],
+    [
+      'not for the kubelet',
+      answer(405, 'Debug endpoints are disabled.\n'),
+      'disabled. The kubelet (enableDebuggingHandlers',
+    ],
     ['not possible through a proxy', status(400, 'Upgrade request required'), 'pass on WebSockets'],
     ['not possible for want of credentials', plugin, 'Getting credentials: r'],
   ])('that cannot be reached, as it is %s, are a Problem', async (_, outcome, message) => {

@@ -15,6 +15,7 @@ export function status(code: number, message: string, more: { [field: string]: J
 /** A client whose API server gives one answer to everything; an Error is a connection that failed. */
 export function clientOn(outcome: HttpResponse | Error) {
   const requests: HttpRequest[] = [];
+  const progress: string[] = [];
   const transport: Transport & WebSockets = {
     async send(request) {
       requests.push(request);
@@ -23,5 +24,6 @@ export function clientOn(outcome: HttpResponse | Error) {
     },
     open: (path, _, timeout) => transport.send({ method: 'GET', path, timeout }),
   };
-  return { client: createKubeClient(transport, transport), requests };
+  const client = createKubeClient(transport, transport, (message) => progress.push(message));
+  return { client, requests, progress };
 }

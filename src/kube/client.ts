@@ -105,7 +105,25 @@ const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v
 /** Milliseconds for reaching a pod, and again for its answer. */
 const POD_TIMEOUT = 5_000;
 
-export function createKubeClient(transport: Transport, webSockets: WebSockets): KubeClient {
+/** Answers to a port-forward that no waiting changes: no credentials, no permission, a kubelet that takes none. */
+const FORWARD_REFUSALS = [401, 403, 405];
+
+/** @param progress is told why a pod cannot be reached, where that is no matter of the pod's own */
+export function createKubeClient(
+  transport: Transport,
+  webSockets: WebSockets,
+  progress: (message: string) => void = () => {},
+): KubeClient {
+  const told = new Set<string>();
+
+  /** Tells a reason once for each pod and port; numbers in it aside, such as the ports that the API server dials from. */
+  function tellOnce(tried: string, reason: string): void {
+    const key = tried + reason.replaceAll(/\d+/g, '');
+    // On one line, also where it is a page of a proxy.
+    if (!told.has(key)) progress(`${tried}: ${reason.replaceAll(/\s+/g, ' ')}`);
+    told.add(key);
+  }
+
   async function send(tried: string, request: HttpRequest): Promise<HttpResponse> {
     try {
       return await transport.send(request);
@@ -116,13 +134,17 @@ export function createKubeClient(transport: Transport, webSockets: WebSockets): 
 
   async function dialPod(namespace: string, pod: string, port: number): Promise<Duplex | null> {
     const path = `${pathOf(RESOURCES.Pod, namespace, pod)}/portforward?ports=${port}`;
-    // The API server waits in vain for a pod whose node is gone, and so does the caller.
-    const answer = await orNull(webSockets.open(path, PORT_FORWARD_PROTOCOL, POD_TIMEOUT));
+    const tried = `Connecting to port ${port} of pod ${namespace}/${pod}`;
+    // The API server waits in vain for a pod whose node is gone or firewalled, and so does the caller.
+    const opening = webSockets.open(path, PORT_FORWARD_PROTOCOL, POD_TIMEOUT);
+    const answer = await orNull(opening, (error) => tellOnce(tried, `${error.message}.`));
     if (answer === null) return null;
     if (!('status' in answer)) return forwardedConnection(answer);
-    const tried = `Connecting to port ${port} of pod ${namespace}/${pod}`;
-    if (answer.status === 403) throw statusProblem(tried, answer);
     if (answer.body.includes('Upgrade request required')) throw noWebSockets(tried);
+    const problem = statusProblem(tried, answer);
+    if (FORWARD_REFUSALS.includes(answer.status)) throw problem;
+    // It passes while a node restarts; where it does not, these words are all that tells why.
+    if (answer.status >= 500) tellOnce(tried, problem.details.reason);
     return null;
   }
 
@@ -338,12 +360,13 @@ function parseObject(tried: string, response: HttpResponse): KubeObject {
   };
 }
 
-/** Null in place of an error that is no Problem. */
-async function orNull<T>(promise: Promise<T>): Promise<T | null> {
+/** Null in place of an error that is no Problem, of which `tell` is told. */
+async function orNull<T>(promise: Promise<T>, tell: (error: Error) => void = () => {}): Promise<T | null> {
   try {
     return await promise;
   } catch (error) {
     if (error instanceof Problem) throw error;
+    if (error instanceof Error) tell(error);
     return null;
   }
 }

@@ -64,6 +64,10 @@ const BY_STATUS: { [status: number]: { kind: ProblemKind; next: string } } = {
     kind: 'target',
     next: 'Check that the namespace exists and that the CustomResourceDefinitions are installed.',
   },
+  405: {
+    kind: 'target',
+    next: 'The kubelet (enableDebuggingHandlers: false) or a proxy in front of the API server does not take this, as kubectl port-forward needs it too: have it do so.',
+  },
   409: { kind: 'conflict', next: 'Something else changes this object at the same time: run again when it is done.' },
   422: {
     kind: 'target',
