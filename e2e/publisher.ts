@@ -29,7 +29,11 @@ export function startPublisher(connection: NatsConnection, { perSecond }: { perS
 
   async function publish(number: number): Promise<void> {
     const id = `event-${publisher}-${number}`;
-    while (!stopped && !(await isAcknowledged(id))) failed++; // Sent again at once: the request's own timeout paces it.
+    while (!stopped && !(await isAcknowledged(id))) {
+      failed++;
+      // While a connection is made anew, requests fail at once: sent again at once they would leave it no time.
+      await sleep(50);
+    }
   }
   async function isAcknowledged(id: string): Promise<boolean> {
     try {
