@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { claim } from '../__tests__/vault/collisions.ts';
 import { HOST, ROLE_CASES, type RoleCase, USER } from '../__tests__/vault/other-roles-table.ts';
 import { runMain, type Values } from '../simulator/runner.ts';
+import { systemClock } from '../src/clock.ts';
 import { digText, type JsonObject } from '../src/json.ts';
 import { findOtherRoles } from '../src/vault/other-roles.ts';
 import { kube, vault } from './cluster.ts';
@@ -13,6 +14,7 @@ import { vaultClient } from './vault-client.ts';
 const namespace = 'e2e-roles';
 const MOUNT = 'pki/e2e-roles';
 const { client, close } = vaultClient();
+const clock = systemClock(new AbortController().signal);
 
 const rolePath = (name: string) => `${MOUNT}/roles/${name}`;
 const SHORT = { key_type: 'ec', require_cn: false, ttl: '1h' };
@@ -65,7 +67,7 @@ describe('what is said of a role is what Vault signs by it:', () => {
       ...claim({ namespace, name: 'nats-a', inputs }, 'uid'),
       clients: { users: [USER], hosts: [HOST] },
     };
-    const found = await findOtherRoles(client, desired);
+    const { found } = await findOtherRoles(client, desired, { clock, deadline: clock.now() + 10_000 });
     const said = found.find(({ name }) => name === title)?.passesFor ?? [];
     expect({ said, signed: await whomItSigns(title) }).toEqual({ said: passesFor, signed: passesFor });
     await vault().call('DELETE', rolePath(title));

@@ -48,7 +48,8 @@ interface Experience {
   incidents: string[];
   /** The ids under which the servers know them. */
   sameConnections: boolean;
-  acknowledged: number;
+  /** Messages, in the mean of all the time that admin published. */
+  acknowledgedPerSecond: number;
   lost: string[];
   failedReads: number;
   failedPings: number;
@@ -73,11 +74,13 @@ async function startCrew(): Promise<Crew> {
   for (const role of ROLES) void watch(role, crew[role], incidents);
   const ids = ROLES.map((role) => crew[role].info?.client_id);
   const streams = await jetstreamManager(reader);
+  const began = performance.now();
   const publisher = startPublisher(admin, { perSecond: 500 });
   const reads = repeat(50, () => readOne(streams));
   const pings = repeat(1_000, () => pingServers(superuser));
   return {
     async stop() {
+      const seconds = (performance.now() - began) / 1_000;
       const [failedReads, failedPings, acknowledged] = await Promise.all([
         reads.stop(),
         pings.stop(),
@@ -88,13 +91,13 @@ async function startCrew(): Promise<Crew> {
       const experience = {
         incidents: [...incidents],
         sameConnections: ROLES.every((role, index) => crew[role].info?.client_id === ids[index]),
-        acknowledged: acknowledged.size,
+        acknowledgedPerSecond: acknowledged.size / seconds,
         lost,
         failedReads,
         failedPings,
       };
       console.log(
-        `${acknowledged.size} messages acknowledged, ${lost.length} lost, ${publisher.retries()} sent again, longest ` +
+        `${acknowledged.size} messages acknowledged in ${Math.round(seconds)} s, ${lost.length} lost, ${publisher.retries()} sent again, longest ` +
           `gap ${publisher.longestGap()} ms; ${incidents.length} incidents of connections, ${failedReads} failed reads`,
       );
       await Promise.all(ROLES.map((role) => crew[role].close()));
@@ -182,7 +185,8 @@ describe('five rotations of all certificates under load', () => {
 
   it('lose no acknowledged message, and fail no reader and no administrator', () => {
     expect(experience).toMatchObject(UNDISTURBED);
-    expect(experience.acknowledged).toBeGreaterThan(1_000);
+    // A fifth of what is sent: two noisy cores slow a publisher down, but one that stalls is a failure.
+    expect(experience.acknowledgedPerSecond).toBeGreaterThan(100);
   });
 
   it('drop no route', async () => {

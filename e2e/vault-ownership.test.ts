@@ -69,7 +69,7 @@ describe('a collision', () => {
   let made: string[][] = [];
 
   afterEach(async () => {
-    for (const path of made) await client.delete(path);
+    for (const path of made) await vault().call('DELETE', path.join('/'));
   });
 
   it.each(COLLISIONS)('of $title ends the second run, which names the owner and writes nothing', async (collision) => {

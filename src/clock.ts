@@ -2,15 +2,16 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Resolves after the milliseconds; rejects with the signal's reason when the run is cancelled. */
-  sleep(milliseconds: number): Promise<void>;
+  /** Resolves after the milliseconds; rejects when the run is cancelled, or `needless` aborted, with the reason. */
+  sleep(milliseconds: number, needless?: AbortSignal): Promise<void>;
 }
 
-export function systemClock(signal: AbortSignal): Clock {
+export function systemClock(cancelled: AbortSignal): Clock {
   return {
     now: () => Date.now(),
-    sleep: (milliseconds) =>
+    sleep: (milliseconds, needless) =>
       new Promise((resolve, reject) => {
+        const signal = needless === undefined ? cancelled : AbortSignal.any([cancelled, needless]);
         signal.throwIfAborted();
         const cancel = () => {
           clearTimeout(timer);

@@ -21,6 +21,11 @@ export function digObjects(value: Json | undefined, ...path: string[]): JsonObje
   return Array.isArray(list) ? list.filter(isJsonObject) : [];
 }
 
+/** The items of a list as texts; none where there is no list. */
+export function textsIn(list: Json | undefined): string[] {
+  return Array.isArray(list) ? list.map(String) : [];
+}
+
 /** The text at a path of keys, '' where there is none; numbers as text. */
 export function digText(value: Json | undefined, ...path: string[]): string {
   const text = dig(value, ...path);

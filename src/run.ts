@@ -2,15 +2,14 @@ import type { Clock } from './clock.ts';
 import { windowNotices } from './desired/disruption/notices.ts';
 import { commonLabels } from './desired/labels.ts';
 import { clusterOutputs } from './desired/outputs.ts';
-import type { DesiredVault } from './desired/state.ts';
 import type { Inputs } from './inputs/table.ts';
 import type { Access, KubeClient } from './kube/client.ts';
-import { Problem } from './problem.ts';
 import type { RunContext } from './reconcile/context.ts';
 import { chooseName } from './reconcile/identity.ts';
 import { clustersIn, type Deployment } from './reconcile/inventory.ts';
 import { withLock } from './reconcile/lock.ts';
 import { compare, type Intent, intend } from './reconcile/look.ts';
+import { lookAtOtherRoles } from './reconcile/other-roles.ts';
 import { isEmpty } from './reconcile/plan.ts';
 import { inspectTarget, type Target } from './reconcile/preflight.ts';
 import { record } from './reconcile/record.ts';
@@ -20,7 +19,6 @@ import type { Log } from './report/log.ts';
 import type { Outputs, RunReport } from './report/run-report.ts';
 import type { VaultClient } from './vault/client.ts';
 import { type LoginPorts, login, type VaultLogin } from './vault/login.ts';
-import { findOtherRoles, otherRolesUnseen, otherRolesWarning } from './vault/other-roles.ts';
 import { checkCapabilities, checkHealth, checkMounts } from './vault/preflight.ts';
 
 /** Writing once may teach what the next comparison needs: the data volumes, their claims and their real size. */
@@ -92,21 +90,6 @@ function announce({ adaptations, desired }: Intent, { inputs, clock, log, report
   for (const { wanted, instead } of adaptations) log.info(`Without ${wanted}: ${instead}`);
   if (adaptations.length > 0) log.notice(ADAPTED);
   for (const { severity, input, message } of report.notices) log[severity](`${input}: ${message}`);
-}
-
-/** Warns of what lets others pass for this cluster's clients and servers: nothing that ends a run, whatever comes of it. */
-async function lookAtOtherRoles({ vault, inputs, log, report }: RunContext, desired: DesiredVault): Promise<void> {
-  try {
-    const roles = await findOtherRoles(vault, desired);
-    if (roles.length === 0) return;
-    const input = 'vault_internal_pki_backend_mount_path';
-    const message = otherRolesWarning(desired, roles);
-    report.notices.push({ severity: 'warning', input, message });
-    log.warning(`${input}: ${message}`);
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    log.info(otherRolesUnseen(desired, inputs.mode, error));
-  }
 }
 
 /** Looks again under the lock, as another run may have written since, and writes what differs then. */

@@ -42,9 +42,6 @@ export function fakeVaultClient(journal: string[] = []): FakeVaultClient {
       fake.store.set(key, structuredClone(body));
       return null;
     },
-    async delete(path) {
-      fake.store.delete(path.join('/'));
-    },
     health: async () => ({ initialized: true, sealed: fake.sealed, standby: false, version: '1.20.0' }),
     setToken(token) {
       fake.token = token;

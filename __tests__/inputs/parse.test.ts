@@ -150,7 +150,7 @@ describe('what each input refuses, and what it says', () => {
     ['name', '1nats', 'starts with a letter'],
     ['name', 'nats-', 'name "nats-" must be a name of lower-case letters'],
     ['name', 'a'.repeat(53), 'at most 52 characters'],
-    ['name', 'admin-nats', 'not as users do with superuser-, admin- or reader-'],
+    ['name', 'admin-nats', 'does not start with superuser-, admin- or reader-, as the names of its users do'],
     ['cert_manager_namespace', 'a.b', 'the name of a namespace'],
     ['persistence_storage_class_name', 'gp3_fast', 'the name of a Kubernetes object'],
     ['certificate_issuer', 'Internal', 'the name of a Kubernetes object'],

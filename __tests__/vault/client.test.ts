@@ -31,8 +31,8 @@ describe('requests', () => {
   test('send no token before there is one and after it is taken away', async () => {
     const { client, requests } = fakeVault(() => answer(204));
     client.setToken(null);
-    await client.delete(ROLE);
-    expect(requests[0]).toMatchObject({ method: 'DELETE', headers: { 'X-Vault-Request': 'true' } });
+    await client.write(ROLE, {});
+    expect(requests[0]).toMatchObject({ method: 'POST', headers: { 'X-Vault-Request': 'true' } });
     expect(requests[0]?.headers).not.toHaveProperty('X-Vault-Token');
   });
 

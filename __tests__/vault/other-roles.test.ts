@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { JsonObject } from '../../src/json.ts';
-import { findOtherRoles, otherRolesUnseen, otherRolesWarning } from '../../src/vault/other-roles.ts';
+import type { VaultClient } from '../../src/vault/client.ts';
+import { findOtherRoles, type OtherRole, otherRolesUnseen, otherRolesWarning } from '../../src/vault/other-roles.ts';
+import { fakeClock } from '../fakes/clock.ts';
 import { problemOf } from '../fakes/problem.ts';
 import { desiredVault } from './desired.ts';
 import { answer, fakeVault, type Handler } from './fake-vault.ts';
@@ -9,6 +11,14 @@ import { HOST, ROLE_CASES, USER } from './other-roles-table.ts';
 const ROLES = '/v1/pki/internal/roles';
 const DESIRED = { ...desiredVault(), clients: { users: [USER], hosts: [HOST] } };
 const ANY_NAME = { allow_any_name: true, client_flag: true };
+
+/** Looks at all of them, as nothing takes time. */
+async function lookThrough(client: VaultClient): Promise<OtherRole[]> {
+  const clock = fakeClock();
+  const { found, looked, of } = await findOtherRoles(client, DESIRED, { clock, deadline: clock.now() + 1 });
+  expect(looked).toBe(of);
+  return found;
+}
 
 /** A mount with these roles; `more` answers in their place where it does not return null. */
 function mountWith(
@@ -27,7 +37,7 @@ function mountWith(
 describe("a role of somebody else's", () => {
   test.each(ROLE_CASES)('$title', async ({ title, parameters, passesFor }) => {
     const { client } = mountWith({ [title]: { client_flag: true, server_flag: true, ...parameters } });
-    const found = await findOtherRoles(client, DESIRED);
+    const found = await lookThrough(client);
     expect(found).toEqual(passesFor.length === 0 ? [] : [{ name: title, passesFor }]);
   });
 });
@@ -35,20 +45,20 @@ describe("a role of somebody else's", () => {
 describe('the roles at the mount', () => {
   test('are read but for the own ones', async () => {
     const { client, requests } = mountWith({ 'nats-admin-nats-a': ANY_NAME, web: {} });
-    await expect(findOtherRoles(client, DESIRED)).resolves.toEqual([]);
+    await expect(lookThrough(client)).resolves.toEqual([]);
     expect(requests.map(({ path }) => path)).toEqual([`${ROLES}?list=true`, `${ROLES}/web`]);
   });
 
   test('may be none at all, and may go meanwhile', async () => {
-    await expect(findOtherRoles(fakeVault(() => answer(404, { errors: [] })).client, DESIRED)).resolves.toEqual([]);
+    await expect(lookThrough(fakeVault(() => answer(404, { errors: [] })).client)).resolves.toEqual([]);
     const gone = mountWith({ web: ANY_NAME }, (path) => (path.endsWith('/web') ? answer(404, { errors: [] }) : null));
-    await expect(findOtherRoles(gone.client, DESIRED)).resolves.toEqual([]);
+    await expect(lookThrough(gone.client)).resolves.toEqual([]);
   });
 
   test('are told in an order that does not change, however many at a time are read', async () => {
     const names = Array.from({ length: 50 }, (_, index) => `role-${String(index).padStart(2, '0')}`);
     const { client, requests } = mountWith(Object.fromEntries(names.toReversed().map((name) => [name, ANY_NAME])));
-    expect((await findOtherRoles(client, DESIRED)).map(({ name }) => name)).toEqual(names);
+    expect((await lookThrough(client)).map(({ name }) => name)).toEqual(names);
     expect(requests).toHaveLength(51);
   });
 
@@ -64,7 +74,7 @@ describe('the roles at the mount', () => {
         return client.read(path).finally(() => now--);
       },
     };
-    await findOtherRoles(counted, DESIRED);
+    await lookThrough(counted);
     expect(most).toBe(8);
   });
 
@@ -77,7 +87,7 @@ describe('the roles at the mount', () => {
     const { client, requests, clock } = mountWith(Object.fromEntries(names.map((name) => [name, {}])), (path) =>
       refuses(path) ? answer(403, { errors: ['permission denied'] }) : null,
     );
-    const problem = await problemOf(findOtherRoles(client, DESIRED));
+    const problem = await problemOf(lookThrough(client));
     // Whatever the others were about to ask is asked by then.
     await new Promise(setImmediate);
     expect(requests.length).toBeLessThanOrEqual(most);
@@ -88,7 +98,7 @@ describe('the roles at the mount', () => {
   });
 
   test('that Vault fails to tell are told as not known', async () => {
-    const problem = await problemOf(findOtherRoles(fakeVault(() => answer(501, { errors: ['no'] })).client, DESIRED));
+    const problem = await problemOf(lookThrough(fakeVault(() => answer(501, { errors: ['no'] })).client));
     expect(otherRolesUnseen(DESIRED, 'apply', problem)).toMatch(/^Not known: .*pki\/internal.* HTTP 501: no\.$/);
   });
 });

@@ -8,9 +8,12 @@ import type { DesiredVault, VaultObject } from './state.ts';
 export const OWNER_MARK = `# ${MANAGER} owner: `;
 
 /**
- * Starts the URI by which a PKI role tells the same. No other field of a role can hold it without a trace in the
- * certificates: this one only allows the URI as a name, which no request asks for and no NATS user has.
+ * The field by which a PKI role tells the same, in a URI. No other one can hold it without a trace in the certificates:
+ * this one only allows the URI as a name, which no request asks for and no NATS user has.
  */
+export const OWNER_FIELD = 'allowed_uri_sans';
+
+/** Starts that URI. */
 export const OWNER_URI = `${MANAGER}://`;
 
 /** Seconds that a token of cert-manager lives: long enough to sign one certificate. */
@@ -23,15 +26,16 @@ const ISSUER_TOKEN_SECONDS = 120;
 export function vaultObjects(inputs: Inputs, names: Names, identities: Identity[], clusterUid: string): DesiredVault {
   const own = identities.filter(({ clusterIssuer }) => clusterIssuer === null);
   const owner = `${clusterUid}/${names.namespace}/${names.cluster}`;
+  const pkiMount = inputs.vault_internal_pki_backend_mount_path.split('/');
   return {
     owner,
-    pkiMount: inputs.vault_internal_pki_backend_mount_path.split('/'),
+    pkiMount,
     clients: {
       users: ROLES.map((role) => userName(names.cluster, role)),
       // A ClusterIssuer has a role that signs the servers' names, and is meant to.
       hosts: inputs.certificate_issuer === null && inputs.replicas > 1 ? podHosts(names, inputs.replicas) : [],
     },
-    pkiRoles: own.map((identity) => pkiRole(inputs, names, identity, owner)),
+    pkiRoles: own.map((identity) => pkiRole(pkiMount, names, identity, owner)),
     policy: { name: names.vaultPolicy, rules: policyRules(inputs, names, own, owner) },
     authRole: authRole(inputs, names),
   };
@@ -46,10 +50,10 @@ export function signPath(inputs: Inputs, names: Names, { purpose }: Identity): s
  * A PKI role that signs exactly the names of one identity: no subdomain, wildcard, IP address or other name.
  * https://developer.hashicorp.com/vault/api-docs/secret/pki#create-update-role
  */
-function pkiRole(inputs: Inputs, names: Names, identity: Identity, owner: string): VaultObject {
+function pkiRole(pkiMount: string[], names: Names, identity: Identity, owner: string): VaultObject {
   const { purpose, dnsNames, usages, lifetimeHours } = identity;
   return {
-    path: [...inputs.vault_internal_pki_backend_mount_path.split('/'), 'roles', issuerName(names.cluster, purpose)],
+    path: [...pkiMount, 'roles', issuerName(names.cluster, purpose)],
     parameters: {
       allowed_domains: dnsNames.filter((name) => name !== 'localhost'),
       client_flag: usages.includes('client auth'),
@@ -64,7 +68,7 @@ function pkiRole(inputs: Inputs, names: Names, identity: Identity, owner: string
       allow_wildcard_certificates: false,
       enforce_hostnames: true,
       allow_ip_sans: false,
-      allowed_uri_sans: [OWNER_URI + owner],
+      [OWNER_FIELD]: [OWNER_URI + owner],
       allowed_other_sans: [],
       allowed_serial_numbers: [],
       code_signing_flag: false,

@@ -30,8 +30,8 @@ export const namespaceName = rule(
  */
 export const clusterName = rule(
   'name',
-  'a name of lower-case letters, digits and "-" that starts with a letter, but not as users do with superuser-, admin- ' +
-    'or reader-, at most 52 characters',
+  'a name of lower-case letters, digits and "-", at most 52 characters, that starts with a letter and does not start ' +
+    'with superuser-, admin- or reader-, as the names of its users do',
   (text) => text.length <= 52 && isDnsLabel(text) && /^(?!superuser-|admin-|reader-)[a-z]/.test(text),
 );
 

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { CLOCK_SKEW } from '../clock.ts';
 import { selectorLabels } from '../desired/labels.ts';
 import { type Purpose, ROLES, secretName } from '../desired/names.ts';
-import { dig, digText } from '../json.ts';
+import { dig, digText, textsIn } from '../json.ts';
 import { labelSelector } from '../kube/client.ts';
 import { Problem } from '../problem.ts';
 import { caCertificates } from '../vault/authority.ts';
@@ -73,9 +73,9 @@ async function findFlaws(context: RunContext, authorities: string): Promise<Find
       const pair = purpose === 'server' ? trusted : await readPair(context, purpose);
       if (pair === null) return [{ purpose, words: 'it does not exist', remedy: 'reissue' }];
       const certificate = certificates.find(({ metadata }) => metadata.name === secretName(name, purpose));
-      const dnsNames = dig(certificate?.spec, 'dnsNames');
+      const dnsNames = textsIn(dig(certificate?.spec, 'dnsNames'));
       const flaw =
-        pairFlaw(pair, Array.isArray(dnsNames) ? dnsNames.map(String) : [], clock.now()) ??
+        pairFlaw(pair, dnsNames, clock.now()) ??
         (isServers(purpose) ? ownFlaw(pair) : clientFlaw(pair, authorities, trusted));
       return flaw === null ? [] : [{ purpose, ...flaw }];
     }),

@@ -2,7 +2,7 @@ import NodeVault from 'node-vault';
 import type { Clock } from '../clock.ts';
 import { isTransient } from '../http/retry.ts';
 import type { HttpResponse, Transport } from '../http/transport.ts';
-import { dig, isJsonObject, type Json, type JsonObject } from '../json.ts';
+import { dig, isJsonObject, type Json, type JsonObject, textsIn } from '../json.ts';
 import { Problem } from '../problem.ts';
 import { escapedPath } from './path.ts';
 import { isAbsent, type LoginAttempt, notVault, parsed, refused, triedRequest, type VaultRequest } from './refusal.ts';
@@ -35,7 +35,6 @@ export interface VaultClient {
   readText(path: string[]): Promise<string | null>;
   /** The answer's JSON, or null where Vault answers with nothing (204). `login`: the write is one. */
   write(path: string[], body: JsonObject, login?: LoginAttempt): Promise<JsonObject | null>;
-  delete(path: string[]): Promise<void>;
   /** Works on a sealed or uninitialised server too; waits up to 10 s for a sealed one. */
   health(): Promise<VaultHealth>;
   /** The token sent from now on; null: none. */
@@ -140,8 +139,7 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
     async list(path) {
       // Not by the method LIST, which the API server's proxy would not let through as a read.
       const answer: Json = await vault.read(escapedPath(path), { segments: path, query: '?list=true' });
-      const keys = dig(answer, 'data', 'keys');
-      return Array.isArray(keys) ? keys.map(String) : [];
+      return textsIn(dig(answer, 'data', 'keys'));
     },
     async readText(path) {
       const answer: Json = await vault.read(escapedPath(path), { segments: path, text: true });
@@ -150,9 +148,6 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
     async write(path, body, login) {
       const answer: Json = await vault.write(escapedPath(path), body, { segments: path, login });
       return isJsonObject(answer) ? answer : null;
-    },
-    async delete(path) {
-      await vault.delete(escapedPath(path), { segments: path });
     },
     async health() {
       const { request, response } = await exchange(

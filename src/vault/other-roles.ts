@@ -1,6 +1,7 @@
+import type { Clock } from '../clock.ts';
 import type { DesiredVault } from '../desired/state.ts';
 import type { Inputs } from '../inputs/table.ts';
-import { isJsonObject, type Json, type JsonObject } from '../json.ts';
+import { isJsonObject, type JsonObject, textsIn } from '../json.ts';
 import type { Problem } from '../problem.ts';
 import type { VaultClient } from './client.ts';
 import { pathText } from './path.ts';
@@ -23,29 +24,56 @@ export interface OtherRole {
   passesFor: string[];
 }
 
+/** What a look at them came to. */
+export interface OtherRoles {
+  found: OtherRole[];
+  /** How many were looked at, of how many there are. */
+  looked: number;
+  of: number;
+}
+
+/** What bounds the look: no role is read or waited for after the deadline, in milliseconds since the epoch. */
+export interface LookLimit {
+  clock: Clock;
+  deadline: number;
+}
+
 /**
- * Reads the roles of others at the cluster's PKI mount, and resolves to those that sign client certificates for one of
- * its users or servers. Rejects with the first Problem, such as a missing permission, and asks no further then.
+ * Reads the roles of others at the cluster's PKI mount, until the deadline, and resolves to those that sign client
+ * certificates for one of its users or servers. Rejects with the first Problem, such as a missing permission, and asks
+ * no further then.
  */
-export async function findOtherRoles(client: VaultClient, desired: DesiredVault): Promise<OtherRole[]> {
+export async function findOtherRoles(
+  client: VaultClient,
+  desired: DesiredVault,
+  { clock, deadline }: LookLimit,
+): Promise<OtherRoles> {
   const path = [...desired.pkiMount, 'roles'];
   const own = desired.pkiRoles.map((role) => role.path.at(-1));
   const left = (await client.list(path)).filter((name) => !own.includes(name));
+  const of = left.length;
   const found: OtherRole[] = [];
+  let looked = 0;
+  const done = new AbortController();
 
   async function readOn(): Promise<void> {
-    for (let name = left.pop(); name !== undefined; name = left.pop()) {
+    while (clock.now() < deadline) {
+      const name = left.pop();
+      if (name === undefined) return;
       const role = (await client.read([...path, name]))?.data;
+      looked++;
       const passesFor = isJsonObject(role) ? whomItPassesFor(role, desired.clients) : [];
       if (passesFor.length > 0) found.push({ name, passesFor });
     }
   }
   try {
-    await Promise.all(Array.from({ length: IN_PARALLEL }, readOn));
+    const reading = Promise.all(Array.from({ length: IN_PARALLEL }, readOn));
+    await Promise.race([reading, clock.sleep(deadline - clock.now(), done.signal)]);
   } finally {
     left.length = 0;
+    done.abort();
   }
-  return found.sort((one, other) => (one.name < other.name ? -1 : 1));
+  return { found: found.toSorted((one, other) => (one.name < other.name ? -1 : 1)), looked, of };
 }
 
 /** The warning about them: which they are, what they allow, and what to do. */
@@ -56,6 +84,14 @@ export function otherRolesWarning(desired: DesiredVault, roles: OtherRole[]): st
     `Whoever may use these roles of ${pathText(desired.pkiMount)} gets certificates that pass for this cluster's own: ` +
     `${named.join('; ')}${more > 0 ? `; and ${more} more` : ''}. Restrict what they sign ` +
     '(allowed_domains, client_flag), or give NATS a PKI mount of its own: docs/vault.md.'
+  );
+}
+
+/** What is told, beside any warning, where the deadline came before the last role. */
+export function otherRolesLeft(desired: DesiredVault, { looked, of }: OtherRoles): string {
+  return (
+    `Looked at ${looked} of ${of} roles of others at ${pathText(desired.pkiMount)}, as all would have held up the run. ` +
+    "Not known: whether the rest sign the names of this cluster's clients"
   );
 }
 
@@ -104,8 +140,4 @@ function signsDnsName(role: JsonObject, name: string): boolean {
 function globs(pattern: string, text: string): boolean {
   const parts = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${parts.join('.*')}$`).test(text);
-}
-
-function textsIn(list: Json | undefined): string[] {
-  return Array.isArray(list) ? list.map(String) : [];
 }

@@ -1,6 +1,6 @@
 import type { DesiredVault } from '../desired/state.ts';
-import { OWNER_MARK, OWNER_URI } from '../desired/vault-objects.ts';
-import type { Json, JsonObject } from '../json.ts';
+import { OWNER_FIELD, OWNER_MARK, OWNER_URI } from '../desired/vault-objects.ts';
+import { type Json, type JsonObject, textsIn } from '../json.ts';
 import { Problem } from '../problem.ts';
 import { type FieldChange, type LiveVault, policyPath, type VaultChange } from './objects.ts';
 import { pathText } from './path.ts';
@@ -53,7 +53,7 @@ function foreignPkiRole(
   const other = owners.find((owner) => owner !== desired.owner);
   if (other !== undefined) return ownedBy(desired, path, other);
   if (owners.length > 0 || isOwnPolicy(desired, live.policy)) return null;
-  const fields = changedFields(changes, path).filter(({ name }) => name !== MARKED_FIELD);
+  const fields = changedFields(changes, path).filter(({ name }) => name !== OWNER_FIELD);
   // With the same values it may be another cluster's of this name: only a policy of this namespace speaks against that.
   if (fields.length === 0 && live.policy !== null && hasSameRules(desired, live.policy)) return null;
   return unmarked(path, fields);
@@ -75,9 +75,6 @@ function foreignAuthRole(desired: DesiredVault, live: LiveVault, changes: VaultC
   return fields.length === 0 || isOwnPolicy(desired, live.policy) ? null : unmarked(path, fields);
 }
 
-/** The parameter of a PKI role that carries the mark. */
-const MARKED_FIELD = 'allowed_uri_sans';
-
 /** "clusterUid/namespace/name" from the policy's first line; null where it is not marked. */
 function policyOwner(rules: string): string | null {
   const [first = ''] = rules.trim().split('\n');
@@ -86,7 +83,7 @@ function policyOwner(rules: string): string | null {
 
 /** As many as there are marks on it: of one owner, unless somebody marked it by hand. */
 function roleOwners(role: JsonObject): string[] {
-  return textsIn(role[MARKED_FIELD])
+  return textsIn(role[OWNER_FIELD])
     .filter((uri) => uri.startsWith(OWNER_URI))
     .map((uri) => uri.slice(OWNER_URI.length));
 }
@@ -107,10 +104,6 @@ function isForOthers(bound: string[], ours: string[]): boolean {
 
 function changedFields(changes: VaultChange[], path: string[]): FieldChange[] {
   return changes.find((change) => pathText(change.path) === pathText(path))?.fields ?? [];
-}
-
-function textsIn(list: Json | undefined): string[] {
-  return Array.isArray(list) ? list.map(String) : [];
 }
 
 function ownedBy(desired: DesiredVault, path: string[], owner: string): ForeignObject {
