@@ -74,6 +74,19 @@ describe('waiting for the pods', () => {
     await expect(waitForRollout(contextOf(WHOLE))).resolves.toBeUndefined();
   });
 
+  test("restarts a server that JetStream's leader leaves out, which never becomes Ready", async () => {
+    const context = contextOf(STARTING, pod('nats-a-0', 'new'), pod('nats-a-1', 'new'), pod('nats-a-2', 'new'));
+    for (const name of ['nats-a-0', 'nats-a-1', 'nats-a-2']) {
+      const replicas = [{ name: 'nats-a-2', current: true }];
+      context.kube.podAnswers.set(`${name}/jsz`, { meta_cluster: { leader: 'nats-a-0', replicas } });
+    }
+    const started = context.clock.now();
+    await problemOf(waitForRollout(context));
+    expect(context.kube.all('Pod').map(({ metadata }) => metadata.name)).toEqual(['nats-a-0', 'nats-a-2']);
+    expect(context.report.changes).toEqual([{ action: 'delete', object: 'Pod demo/nats-a-1', fields: [] }]);
+    expect(context.clock.now() - started).toBe(60_000);
+  });
+
   test('ends after 10 s with events and log when one of the present revision cannot come up', async () => {
     const context = contextOf(
       STARTING,

@@ -1,8 +1,8 @@
 import { describe } from '../kube/client.ts';
 import { outsiders, type ServerReport } from '../nats/health.ts';
 import type { RunContext } from './context.ts';
+import { podsOf } from './pods.ts';
 import { record } from './record.ts';
-import { podsOf } from './rollout.ts';
 
 /** Milliseconds after an election in which the leader adds every server that answers it; measured: well below one second. */
 const JOIN_TIME = 10_000;
@@ -10,7 +10,7 @@ const JOIN_TIME = 10_000;
 /**
  * Restarts a server, once in a run, that the meta leader leaves out of its peers for 10 s: a workaround. With 2.10.23 about one in ten new clusters of
  * three starts so: one server follows the leader, but its answers never arrive, and the leader goes on with a group of
- * two. Nothing is lost, as no stream is ever placed on such a server; after a restart it becomes a peer.
+ * two; it may also never be Ready. Nothing is lost, as no stream is ever placed on such a server; after a restart it becomes a peer.
  *
  * @returns what to call with each look at the servers
  */

@@ -1,12 +1,12 @@
-import { selectorLabels } from '../desired/labels.ts';
 import { dig, digText } from '../json.ts';
-import { labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { MANAGER } from '../manager.ts';
 import { PORTS, SERVER_CONTAINER } from '../nats/layout.ts';
 import { Problem } from '../problem.ts';
 import type { RunContext } from './context.ts';
 import { explain, troublesOf } from './diagnosis.ts';
+import { outsiderRestarts } from './outsiders.ts';
+import { podSelector, podsOf, serverReports } from './pods.ts';
 import { replaceStuckPods, revisionOf } from './stuck-pods.ts';
 import { type Progress, until } from './until.ts';
 
@@ -16,12 +16,17 @@ const FILES_HASH_ANNOTATION = `${MANAGER}/files-hash`;
 /** Milliseconds between the first sight of a trouble and the end of the wait: some pass (a late Secret or file). */
 const GRACE = 10_000;
 
+/** Milliseconds after which a server that is not Ready yet may be one that JetStream's leader leaves out. */
+const SLOW = 15_000;
+
 /**
  * Waits until the StatefulSet runs its present revision on every pod and all are Ready. Ends early, with the pod's
  * events and log, when a pod of the present revision cannot come up by itself.
  */
 export async function waitForRollout(context: RunContext): Promise<void> {
   const { kube, clock, namespace, name } = context;
+  const started = clock.now();
+  const restartOutsiders = outsiderRestarts(context);
   let hopelessSince: number | undefined;
   await until(
     {
@@ -36,6 +41,10 @@ export async function waitForRollout(context: RunContext): Promise<void> {
       const revision = digText(statefulSet?.status, 'updateRevision');
       if (statefulSet !== null) await replaceStuckPods(context, statefulSet, pods);
       const current = pods.filter((pod) => revisionOf(pod) === revision);
+      // A server that is left out may never become Ready.
+      if (current.length === pods.length && clock.now() - started >= SLOW) {
+        await restartOutsiders(await serverReports(context));
+      }
       const [trouble] = troublesOf(current);
       if (trouble === undefined) return progress;
       hopelessSince = trouble.hopeless ? (hopelessSince ?? clock.now()) : undefined;
@@ -70,16 +79,6 @@ export function rolloutProgress(statefulSet: KubeObject | null): Progress {
     return { done: false, missing: 'the StatefulSet controller has not finished the update yet' };
   }
   return { done: true };
-}
-
-/** What selects the servers' pods and no other of the same instance, as those of disruption windows are. */
-export function podSelector(name: string): string {
-  return labelSelector(selectorLabels(name));
-}
-
-/** The servers' pods. */
-export function podsOf({ kube, namespace, name }: RunContext): Promise<KubeObject[]> {
-  return kube.list('Pod', namespace, { labels: podSelector(name) });
 }
 
 /** Where a server stands with its configuration. */

@@ -1,8 +1,7 @@
-import { metaLeader, REPORT_PATHS, type ServerReport, whatIsMissing } from '../nats/health.ts';
-import { PORTS } from '../nats/layout.ts';
+import { metaLeader, whatIsMissing } from '../nats/health.ts';
 import type { RunContext } from './context.ts';
 import { outsiderRestarts } from './outsiders.ts';
-import { podSelector, podsOf } from './rollout.ts';
+import { podSelector, serverReports } from './pods.ts';
 import { until } from './until.ts';
 
 /** Waits until the servers themselves tell that the cluster is whole. Resolves to the meta leader's name, '' for one server. */
@@ -25,18 +24,4 @@ export async function verifyServers(context: RunContext): Promise<string> {
     },
   );
   return leader;
-}
-
-async function serverReports(context: RunContext): Promise<ServerReport[]> {
-  const { kube, namespace } = context;
-  const pods = await podsOf(context);
-  return Promise.all(
-    pods.map(async ({ metadata: { name: server } }) => {
-      const [jsz, routez] = await Promise.all([
-        kube.getFromPod(namespace, server, PORTS.monitoring, REPORT_PATHS.jsz),
-        kube.getFromPod(namespace, server, PORTS.monitoring, REPORT_PATHS.routez),
-      ]);
-      return { server, jsz, routez };
-    }),
-  );
 }
