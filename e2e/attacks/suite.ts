@@ -28,8 +28,8 @@ export interface Findings {
   seconds: number;
 }
 
-/** Attacks a cluster by all probes, one after the other, and then has those who may do the same; with `only` it is one attacker. */
-export async function attack(target: Target, only?: string): Promise<Findings> {
+/** Attacks a cluster by all probes, one after the other, and then has those who may do the same. */
+export async function attack(target: Target): Promise<Findings> {
   const start = performance.now();
   const identities = await identitiesOf(target);
   const table = probesFor(target.version, Object.keys(target.neighbours));
@@ -38,11 +38,10 @@ export async function attack(target: Target, only?: string): Promise<Findings> {
     const before = await scene.contents();
     const probes: Outcome[] = [];
     for (const probe of table)
-      for (const who of probe.by.filter((name) => only === undefined || name === only))
-        probes.push(await judge(probe, who, identities, { target, scene }));
+      for (const who of probe.by) probes.push(await judge(probe, who, identities, { target, scene }));
     const after = await scene.contents();
     const controls: Outcome[] = [];
-    for (const probe of only === undefined ? table : [])
+    for (const probe of table)
       if (probe.control !== undefined)
         controls.push(await judge(probe, probe.control, identities, { target, scene }, CONTROL_PATIENCE));
     return { probes, controls, before, after, seconds: (performance.now() - start) / 1000 };
