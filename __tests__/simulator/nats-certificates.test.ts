@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, expect, jest, test } from '@jest/globals';
 import { PORTS } from '../../src/nats/layout.ts';
 import { servedCertificate } from '../../src/reconcile/served-certificate.ts';
 import { createAuthority } from '../fakes/certificates.ts';
@@ -24,6 +24,17 @@ async function issueTo(name: string): Promise<void> {
 
 const shown = async (port: typeof PORTS.client | typeof PORTS.cluster) =>
   (await servedCertificate(world.kube, NAMESPACE, 'n-0', port))?.subjectAltName;
+
+/** Has a server end the connection of a client that it trusts when the client does: no timer runs that would. */
+async function expectPartingBothWays(): Promise<void> {
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] });
+  try {
+    const client = authority.issue(['client']);
+    expect(await servedCertificate(world.kube, NAMESPACE, 'n-0', PORTS.client, client)).not.toBeNull();
+  } finally {
+    jest.useRealTimers();
+  }
+}
 
 async function touch(value: string): Promise<void> {
   const headers = { 'content-type': 'application/merge-patch+json' };
@@ -51,6 +62,7 @@ test('a server shows the certificates it has loaded; a new one once its pod is t
   await world.apply(paths.statefulSet, statefulSet('', { containers, volumes }));
   await eventually('n-0 runs', () => world.simulator.nats.configOf('n-0') === 'conf');
   expect([await shown(PORTS.client), await shown(PORTS.cluster)]).toEqual(['DNS:first', 'DNS:routes']);
+  await expectPartingBothWays();
 
   await issueTo('second');
   expect(await shown(PORTS.client)).toBe('DNS:first');

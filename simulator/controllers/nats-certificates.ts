@@ -55,7 +55,11 @@ export function areWhole(certificates: Certificates): boolean {
 
 /** A server's side of a connection until TLS is there: on the port for clients it speaks first. */
 export function greet(connection: Duplex, port: number, files: Files): void {
-  const server = createServer({ ...files, requestCert: true }, (socket) => socket.on('error', () => {}).resume());
+  const server = createServer({ ...files, requestCert: true }, (socket) => {
+    socket.on('error', () => {}).resume();
+    // As a real server closes the connection: a port-forward cannot be ended in one direction alone.
+    socket.on('end', () => connection.destroy());
+  });
   server.on('tlsClientError', () => {});
   connection.on('error', () => {});
   connection.write(port === CLIENT_PORT ? 'INFO {"tls_required":true}\r\n' : '', () =>
