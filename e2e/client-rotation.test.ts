@@ -15,9 +15,9 @@ import { asRoot } from './deployer.ts';
 import { LANGUAGES, type Language, LIBRARY, type RunningClient, startClient } from './example-clients.ts';
 import { type LocalServer, startServer, writePair } from './local-server.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
-import { type Credentials, connectAs } from './nats.ts';
+import { type Credentials, credentials } from './nats.ts';
 import { podsOf, reportOf } from './observe.ts';
-import { startPublisher } from './publisher.ts';
+import { type Publisher, startPublisher } from './publisher.ts';
 import { run } from './runs.ts';
 import { hasCondition } from './sandbox/kube-api.ts';
 import { nodes, paths } from './sandbox/topology.ts';
@@ -101,7 +101,7 @@ describe('on a server of this machine, with certificates that expire soon', () =
   let publishing: NatsConnection;
   let naive: NatsConnection;
   let clients: { [L in Language]: RunningClient };
-  let publisher: ReturnType<typeof startPublisher>;
+  let publisher: Publisher;
 
   const connections = async (): Promise<JsonObject[]> => [await server.report('/connz?auth=true')];
   const expiry = (): number => new X509Certificate(first.cert).validToDate.getTime();
@@ -200,15 +200,18 @@ describe('on a cluster, with the Secret that a pod has mounted', () => {
   let outputs: Values;
   let clients: { [L in Language]: RunningClient };
   let admin: NatsConnection;
+  let publisher: Publisher;
 
   beforeAll(async () => {
     await emptyNamespace(namespace);
     outputs = (await run({ ...asRoot(), namespace })).outputs;
-    admin = await connectAs('admin', outputs);
+    const tls = { ...(await credentials(namespace, outputs.admin_creds_secret ?? '')) };
+    admin = await connect({ servers: outputs.nats_url ?? '', tls, name: 'publisher', maxReconnectAttempts: -1 });
     await makeStream(admin, 3);
   });
 
   afterAll(async () => {
+    await publisher?.stop();
     await Promise.all(LANGUAGES.map((language) => clients?.[language].stop()));
     await admin?.close();
     await leaveNamespace(namespace);
@@ -223,7 +226,7 @@ describe('on a cluster, with the Secret that a pod has mounted', () => {
     const before = readFileSync(join(directory, 'tls.crt'), 'utf8');
     clients = startClients(outputs.nats_url ?? '', directory);
     await untilAllShow(fingerprint(before), clients, connections);
-    const publisher = startPublisher(admin, { perSecond: 50 });
+    publisher = startPublisher(admin, { perSecond: 50 });
     const leaf = await renew(namespace, secret);
     const renewed = Date.now();
     await untilAllShow(fingerprint(leaf.toString()), clients, connections);

@@ -39,6 +39,8 @@ export function startPublisher(connection: NatsConnection, { perSecond }: { perS
     try {
       await client.publish('events', id, { msgID: id, timeout: 2_000 });
     } catch {
+      // Nobody stops it where the test has failed.
+      stopped ||= connection.isClosed();
       return false;
     }
     longest = Math.max(longest, performance.now() - last);
