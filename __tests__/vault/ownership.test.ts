@@ -2,27 +2,12 @@ import { describe, expect, test } from '@jest/globals';
 import type { JsonObject } from '../../src/json.ts';
 import { applyVault, planVault } from '../../src/vault/plan.ts';
 import { problemOf } from '../fakes/problem.ts';
+import { ADMIN, AUTH, afterRun, POLICY, SERVER } from './after-run.ts';
 import { COLLISIONS, claim } from './collisions.ts';
 import { desiredVault } from './desired.ts';
 import { storedVault } from './fake-vault.ts';
 
-const ADMIN = 'pki/internal/roles/nats-admin-nats-a';
-const SERVER = 'pki/internal/roles/nats-server-nats-a';
-const POLICY = 'sys/policies/acl/demo-issuer-nats-a';
-const AUTH = 'auth/kubernetes/role/demo-issuer-nats-a';
 const UID = '6f8bb0a5-7a0c-4d0a-9d86-1f6e5a3c9b11';
-
-/** Vault after a run of the cluster; the changes are what somebody did to it since. */
-async function afterRun(changes: { [path: string]: JsonObject | null } = {}) {
-  const vault = storedVault();
-  await applyVault(vault.client, desiredVault());
-  for (const [path, fields] of Object.entries(changes)) {
-    if (fields === null) vault.store.delete(path);
-    else vault.store.set(path, { ...vault.store.get(path), ...fields });
-  }
-  vault.requests.length = 0;
-  return vault;
-}
 
 /** What others than this action see of it. */
 const WITHOUT_MARK = { allowed_uri_sans: [] };

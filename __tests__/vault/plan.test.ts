@@ -2,25 +2,9 @@ import { describe, expect, test } from '@jest/globals';
 import type { JsonObject } from '../../src/json.ts';
 import { applyVault, planVault } from '../../src/vault/plan.ts';
 import { problemOf } from '../fakes/problem.ts';
+import { ADMIN, AUTH, afterRun, POLICY, SERVER } from './after-run.ts';
 import { desiredVault } from './desired.ts';
 import { answer, fakeVault, storedVault } from './fake-vault.ts';
-
-const ADMIN = 'pki/internal/roles/nats-admin-nats-a';
-const SERVER = 'pki/internal/roles/nats-server-nats-a';
-const POLICY = 'sys/policies/acl/demo-issuer-nats-a';
-const AUTH = 'auth/kubernetes/role/demo-issuer-nats-a';
-
-/** Vault after a run of the cluster; the changes are what somebody did to it since. */
-async function afterRun(changes: { [path: string]: JsonObject | null } = {}) {
-  const vault = storedVault();
-  await applyVault(vault.client, desiredVault());
-  for (const [path, fields] of Object.entries(changes)) {
-    if (fields === null) vault.store.delete(path);
-    else vault.store.set(path, { ...vault.store.get(path), ...fields });
-  }
-  vault.requests.length = 0;
-  return vault;
-}
 
 describe('the first run', () => {
   test('creates all: the policy with the mark alone first, the login last', async () => {
