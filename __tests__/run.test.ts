@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Inputs } from '../src/inputs/table.ts';
 import { isJsonObject } from '../src/json.ts';
+import type { RunPorts } from '../src/modes/mode.ts';
 import { Problem } from '../src/problem.ts';
 import { emptyReport, type Outputs } from '../src/report/run-report.ts';
-import { type RunPorts, run } from '../src/run.ts';
+import { run } from '../src/run.ts';
 import type { VaultLogin } from '../src/vault/login.ts';
 import { fakeClock } from './fakes/clock.ts';
 import { healthyControllers } from './fakes/controllers.ts';

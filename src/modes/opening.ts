@@ -1,0 +1,44 @@
+import { windowNotices } from '../desired/disruption/notices.ts';
+import { clusterOutputs } from '../desired/outputs.ts';
+import type { Inputs } from '../inputs/table.ts';
+import type { RunContext } from '../reconcile/context.ts';
+import { chooseName } from '../reconcile/identity.ts';
+import { clustersIn } from '../reconcile/inventory.ts';
+import type { Intent } from '../reconcile/look.ts';
+import type { Target } from '../reconcile/preflight.ts';
+import { login } from '../vault/login.ts';
+import { checkHealth } from '../vault/preflight.ts';
+import type { RunPorts } from './mode.ts';
+
+const ADAPTED =
+  'Adapted to this cluster: it lacks what some defaults ask for. The log and the summary tell what takes its place.';
+
+/** Logs in to Vault, once it is known to be unsealed. */
+export async function logIn(inputs: Inputs, { vault, loginPorts, onLogin }: RunPorts): Promise<void> {
+  await checkHealth(vault);
+  onLogin(await login(vault, inputs, loginPorts));
+}
+
+/** Settles on the cluster's name, and tells all outputs that follow from it: a later step may fail. */
+export async function identify(inputs: Inputs, ports: RunPorts, target: Target): Promise<string> {
+  const existing = target.namespaceExists ? await clustersIn(ports.kube, inputs.namespace) : [];
+  const name = chooseName(inputs.name, existing, target.clusterUid, inputs.namespace);
+  ports.log.info(`NATS cluster ${name} in namespace ${inputs.namespace}, Kubernetes ${target.kubernetesVersion}`);
+  ports.setOutputs(clusterOutputs(inputs, name));
+  return name;
+}
+
+/** Tells what is adapted to the target and what the inputs deserve to be told about; in the summary as well. */
+export function announce({ adaptations, desired }: Intent, { inputs, clock, log, report }: RunContext): void {
+  report.adaptations = adaptations;
+  report.notices = [...desired.notices, ...windowNotices(inputs, new Date(clock.now()))];
+  for (const { wanted, instead } of adaptations) log.info(`Without ${wanted}: ${instead}`);
+  if (adaptations.length > 0) log.notice(ADAPTED);
+  for (const { severity, input, message } of report.notices) log[severity](`${input}: ${message}`);
+}
+
+/** Waits for both even when one fails: what the other one did must be known before the run ends. */
+export async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second]);
+  return Promise.all([first, second]);
+}
