@@ -54,6 +54,15 @@ describe('waiting for certificates', () => {
     );
   });
 
+  test('ends when Vault is sealed meanwhile', async () => {
+    const context = contextOf({ a: [{ ...READY, status: 'False' }] });
+    context.vault.sealed = true;
+    const started = context.clock.now();
+    const { details } = await problemOf(waitForCertificates(context));
+    expect(details).toMatchObject({ kind: 'vault', reason: expect.stringContaining('sealed') });
+    expect(context.clock.now() - started).toBe(10_000);
+  });
+
   test.each<[Condition[], string]>([
     [[], 'not looked at by cert-manager yet'],
     [[{ type: 'Ready', status: 'False', message: 'Vault: permission denied' }], 'Vault: permission denied'],

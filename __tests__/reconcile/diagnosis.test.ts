@@ -16,42 +16,44 @@ const waiting = (reason: string) => container({ state: { waiting: { reason, mess
 const down = { waiting: { reason: 'CrashLoopBackOff' } };
 
 describe('trouble', () => {
-  test.each<[string, KubeObject, string, boolean, string]>([
-    ['an image', waiting('ErrImagePull'), 'ErrImagePull: words', true, 'nats_image'],
-    ['an image for long', waiting('ImagePullBackOff'), 'ImagePullBackOff: words', true, 'registry'],
-    ["an image's name", waiting('InvalidImageName'), 'InvalidImageName: words', true, 'image input'],
-    ['a Secret', waiting('CreateContainerConfigError'), 'CreateContainerConfigError: words', true, 'does not exist'],
-    ['the runtime', waiting('CreateContainerError'), 'CreateContainerError: words', true, 'runtime refused'],
+  test.each<[string, KubeObject, string, number, string]>([
+    ['an image', waiting('ErrImagePull'), 'ErrImagePull: words', 10_000, 'nats_image'],
+    ['an image for long', waiting('ImagePullBackOff'), 'ImagePullBackOff: words', 10_000, 'registry'],
+    ["an image's name", waiting('InvalidImageName'), 'InvalidImageName: words', 10_000, 'image input'],
+    ['a Secret', waiting('CreateContainerConfigError'), 'CreateContainerConfigError: words', 10_000, 'does not exist'],
+    ['the runtime', waiting('CreateContainerError'), 'CreateContainerError: words', 10_000, 'runtime refused'],
     [
       'a crash',
       container({ restartCount: 1, state: { terminated: { exitCode: 2 } } }),
       'exited with code 2, 1 restart',
-      false,
+      Number.POSITIVE_INFINITY,
       'log lines',
     ],
     [
       'crashes',
       container({ restartCount: 3, state: down, lastState: { terminated: { exitCode: 1 } } }),
       'exited with code 1, 3 restarts',
-      true,
+      10_000,
       'log lines',
     ],
     [
       'memory',
       container({ restartCount: 4, state: down, lastState: { terminated: { reason: 'OOMKilled', exitCode: 137 } } }),
       'out of memory, 4 restarts',
-      true,
+      10_000,
       'minimum_memory_mb',
     ],
     [
       'no node',
       pod({ conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes are available.' }] }),
       'not scheduled: 0/3 nodes are available.',
-      false,
+      120_000,
       'host_anti_affinity',
     ],
-  ])('with %s', (_, object, reason, hopeless, next) => {
-    expect(troublesOf([object])).toMatchObject([{ pod: 'a-0', reason, hopeless, next: expect.stringContaining(next) }]);
+  ])('with %s', (_, object, reason, patience, next) => {
+    expect(troublesOf([object])).toMatchObject([
+      { kind: 'Pod', name: 'a-0', reason, patience, next: expect.stringContaining(next) },
+    ]);
   });
 
   test.each<[string, KubeObject]>([
@@ -66,18 +68,19 @@ describe('trouble', () => {
 
   test('that is hopeless comes first', () => {
     const unscheduled = pod({ conditions: [{ type: 'PodScheduled', status: 'False', message: 'm' }] }, 'a-1');
-    expect(troublesOf([unscheduled, waiting('ErrImagePull')]).map((trouble) => trouble.pod)).toEqual(['a-0', 'a-1']);
+    expect(troublesOf([unscheduled, waiting('ErrImagePull')]).map((trouble) => trouble.name)).toEqual(['a-0', 'a-1']);
   });
 });
 
 describe('an explanation', () => {
   const trouble = {
-    pod: 'a-0',
+    kind: 'Pod' as const,
+    name: 'a-0',
     uid: 'uid-1',
     container: '',
     reason: 'not scheduled: no room.',
     next: 'Add nodes.',
-    hopeless: true,
+    patience: 10_000,
   };
 
   test('of a pod without a container shows its events alone, and ends its sentence once', async () => {

@@ -76,7 +76,8 @@ const BY_STATUS: { [status: number]: { kind: ProblemKind; next: string } } = {
   429: { kind: 'target', next: 'The API server is overloaded: run again later.' },
 };
 
-const ADMISSION: { kind: ProblemKind; next: string } = {
+/** Of an object that the cluster's own rules do not let in. */
+export const ADMISSION: { kind: ProblemKind; next: string } = {
   kind: 'target',
   next: 'A rule of the cluster (a quota, Pod Security, a policy) refused the object: meet what the message names, for example by the input labels, or have the namespace exempted.',
 };

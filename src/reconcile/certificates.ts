@@ -4,17 +4,22 @@ import { labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { MANAGER } from '../manager.ts';
 import { Problem } from '../problem.ts';
+import { checkHealth } from '../vault/preflight.ts';
 import type { RunContext } from './context.ts';
 import { type Progress, until } from './until.ts';
+
+/** Milliseconds in which certificates are issued else: a Vault that is sealed or gone by now is the likely cause. */
+const ASK_VAULT_EVERY = 10_000;
 
 /**
  * Waits until cert-manager has issued every Certificate of the cluster for its present spec. A refused request ends the
  * wait at once with the refusal's words, as cert-manager tries again only an hour later; a refused renewal does so too,
- * as it would else be noticed when the certificate expires.
+ * as it would else be noticed when the certificate expires. A Vault that was sealed meanwhile ends it too.
  */
 export async function waitForCertificates(context: RunContext): Promise<void> {
-  const { kube, namespace, name } = context;
+  const { kube, vault, clock, namespace, name } = context;
   const labels = labelSelector(selectorLabels(name));
+  let asked = clock.now();
   await until(
     {
       ...context,
@@ -28,6 +33,10 @@ export async function waitForCertificates(context: RunContext): Promise<void> {
       ]);
       failOnRefusal(certificates);
       const waiting = certificates.filter((certificate) => !isReady(certificate) || isIssuing(certificate));
+      if (waiting.length > 0 && clock.now() - asked >= ASK_VAULT_EVERY) {
+        await checkHealth(vault);
+        asked = clock.now();
+      }
       return progressOf(
         waiting,
         issuers.filter((issuer) => !isReady(issuer)),

@@ -8,6 +8,12 @@ const LOG_LINES = 8;
 /** Restarts after which a container that is down is not expected to recover by itself. */
 const HOPELESS_RESTARTS = 3;
 
+/** Milliseconds: some pass, as when a Secret or a file is late. */
+const SHORT_PATIENCE = 10_000;
+
+/** Milliseconds: pods of others may leave and make room, a provisioner may be slow. */
+const LONG_PATIENCE = 120_000;
+
 const CHECK_IMAGE =
   'Check the image name and tag (inputs nats_version, nats_image, reloader_image, exporter_image, pull_through_registry) and the registry.';
 
@@ -20,25 +26,35 @@ const HOPELESS_WAITING: { [reason: string]: string } = {
   CreateContainerError: "The container runtime refused the container: look at the pod's events.",
 };
 
-/** A pod's trouble in one sentence, and whether waiting on cannot help. */
+/** What keeps a server from coming up. */
 export interface Trouble {
-  pod: string;
-  /** Tells the pod's events from those of a pod of the same name before it. */
+  /** What has it. */
+  kind: 'Pod' | 'StatefulSet';
+  name: string;
+  /** Tells its events from those of one of the same name before it. */
   uid: string;
+  /** '' where it is not a container that has it. */
   container: string;
+  /** In one sentence, without its full stop. */
   reason: string;
   next: string;
-  hopeless: boolean;
+  /** Milliseconds that it may last until waiting on is taken for hopeless; Infinity: time may well cure it. */
+  patience: number;
 }
 
-/** What keeps the pods from becoming Ready, the hopeless first; empty when they only need time. */
+/** What the pods say of their troubles, the hopeless first; empty when they only need time. */
 export function troublesOf(pods: KubeObject[]): Trouble[] {
   const troubles = pods.flatMap((pod) => [...schedulingTroubles(pod), ...containerTroubles(pod)]);
-  return troubles.sort((a, b) => Number(b.hopeless) - Number(a.hopeless));
+  return troubles.sort((a, b) => (a.patience < b.patience ? -1 : a.patience > b.patience ? 1 : 0));
 }
 
-function identityOf({ metadata }: KubeObject): { pod: string; uid: string } {
-  return { pod: metadata.name, uid: digText(metadata, 'uid') };
+/** A sentence for the progress: "nats-0: not scheduled: ..." */
+export function troubleText({ name, reason }: Trouble): string {
+  return `${name}: ${reason}`;
+}
+
+function identityOf({ metadata }: KubeObject): Pick<Trouble, 'kind' | 'name' | 'uid'> {
+  return { kind: 'Pod', name: metadata.name, uid: digText(metadata, 'uid') };
 }
 
 /** The scheduler does not say which taints: the inputs that tolerate some are named all. */
@@ -54,7 +70,7 @@ function schedulingTroubles(pod: KubeObject): Trouble[] {
       container: '',
       reason: `not scheduled: ${digText(condition, 'message')}`,
       next: UNSCHEDULABLE,
-      hopeless: false,
+      patience: LONG_PATIENCE,
     }));
 }
 
@@ -65,46 +81,53 @@ function containerTroubles(pod: KubeObject): Trouble[] {
   });
 }
 
-function containerTrouble(status: JsonObject): Omit<Trouble, 'pod' | 'uid' | 'container'> | null {
+function containerTrouble(status: JsonObject): Pick<Trouble, 'reason' | 'next' | 'patience'> | null {
   const reason = digText(status, 'state', 'waiting', 'reason');
   const next = HOPELESS_WAITING[reason];
   if (next !== undefined) {
-    return { reason: `${reason}: ${digText(status, 'state', 'waiting', 'message')}`, next, hopeless: true };
+    return { reason: `${reason}: ${digText(status, 'state', 'waiting', 'message')}`, next, patience: SHORT_PATIENCE };
   }
   const restarts = Number(dig(status, 'restartCount') ?? 0);
   const ended = dig(status, 'state', 'terminated') ?? dig(status, 'lastState', 'terminated');
   if (restarts === 0 || status.ready === true) return null;
   // One that runs at present may only need time, whatever happened in the past: it may be catching up.
   const hopeless = restarts >= HOPELESS_RESTARTS && dig(status, 'state', 'running') === undefined;
-  if (digText(ended, 'reason') === 'OOMKilled') {
+  const patience = hopeless ? SHORT_PATIENCE : Number.POSITIVE_INFINITY;
+  if (digText(ended, 'reason') === OUT_OF_MEMORY) {
     return {
       reason: `out of memory, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`,
-      next: 'Raise the input minimum_memory_mb: 55 MB and 20 MB more for each stream written at the same time, 256 MB with large messages.',
-      hopeless,
+      next: MORE_MEMORY,
+      patience,
     };
   }
   return {
     reason: `exited with code ${digText(ended, 'exitCode') || 'unknown'}, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`,
     next: "The container's last log lines are above; correct what they name and run again.",
-    hopeless,
+    patience,
   };
 }
 
-/** The trouble as an error, with the pod's last warnings and log lines written to the log first. */
+/** The kubelet's word for a container that the kernel killed at its memory limit. */
+export const OUT_OF_MEMORY = 'OOMKilled';
+
+/** Until memoryAdvice tells by how much. */
+export const MORE_MEMORY = 'Raise the input minimum_memory_mb.';
+
+/** The trouble as an error, with its last warnings and log lines written to the log first. */
 export async function explain({ kube, log, namespace }: RunContext, trouble: Trouble): Promise<Problem> {
-  const { pod, uid, container } = trouble;
-  const fields = `involvedObject.uid=${uid},type=Warning`;
-  const events = await kube.list('Event', namespace, { fields });
+  const { kind, name, uid, container } = trouble;
+  const events = await kube.list('Event', namespace, { fields: `involvedObject.uid=${uid},type=Warning` });
   for (const event of events.slice(-LOG_LINES))
     log.info(`  event  ${digText(event, 'reason')}: ${digText(event, 'message')}`);
   if (container !== '') {
-    const previous = await kube.podLog(namespace, pod, container, { tailLines: LOG_LINES, previous: true });
-    const text = previous || (await kube.podLog(namespace, pod, container, { tailLines: LOG_LINES, previous: false }));
+    const previous = await kube.podLog(namespace, name, container, { tailLines: LOG_LINES, previous: true });
+    const text = previous || (await kube.podLog(namespace, name, container, { tailLines: LOG_LINES, previous: false }));
     for (const line of text.split('\n').filter((line) => line !== '')) log.info(`  ${container}  ${line}`);
   }
+  const what = kind === 'Pod' ? `Starting pod ${namespace}/${name}` : `Making the pods of ${kind} ${namespace}/${name}`;
   return new Problem({
     kind: 'unhealthy',
-    tried: `Starting pod ${namespace}/${pod}${container === '' ? '' : `, container ${container}`}`,
+    tried: `${what}${container === '' ? '' : `, container ${container}`}`,
     reason: `${trouble.reason}.`,
     next: trouble.next,
   });

@@ -4,10 +4,11 @@ import { MANAGER } from '../manager.ts';
 import { PORTS, SERVER_CONTAINER } from '../nats/layout.ts';
 import { Problem } from '../problem.ts';
 import type { RunContext } from './context.ts';
-import { explain, troublesOf } from './diagnosis.ts';
+import { troubleText } from './diagnosis.ts';
 import { outsiderRestarts } from './outsiders.ts';
 import { podSelector, podsOf, serverReports } from './pods.ts';
 import { replaceStuckPods, revisionOf } from './stuck-pods.ts';
+import { watchForTroubles } from './trouble-watch.ts';
 import { type Progress, until } from './until.ts';
 
 /** Touched on a pod so that its kubelet looks at the ConfigMap and the Secrets at once. */
@@ -27,7 +28,7 @@ export async function waitForRollout(context: RunContext): Promise<void> {
   const { kube, clock, namespace, name } = context;
   const started = clock.now();
   const restartOutsiders = outsiderRestarts(context);
-  let hopelessSince: number | undefined;
+  const lookForTroubles = watchForTroubles(context);
   await until(
     {
       ...context,
@@ -45,11 +46,9 @@ export async function waitForRollout(context: RunContext): Promise<void> {
       if (current.length === pods.length && clock.now() - started >= SLOW) {
         await restartOutsiders(await serverReports(context));
       }
-      const [trouble] = troublesOf(current);
+      const trouble = statefulSet === null ? undefined : await lookForTroubles(statefulSet, pods);
       if (trouble === undefined) return progress;
-      hopelessSince = trouble.hopeless ? (hopelessSince ?? clock.now()) : undefined;
-      if (hopelessSince !== undefined && clock.now() - hopelessSince >= GRACE) throw await explain(context, trouble);
-      return { done: false, missing: `${progress.missing}; ${trouble.pod}: ${trouble.reason}`, next: trouble.next };
+      return { done: false, missing: `${progress.missing}; ${troubleText(trouble)}`, next: trouble.next };
     },
   );
 }

@@ -1,5 +1,6 @@
 import { retryRefused, waitForCertificates } from './certificates.ts';
 import type { RunContext } from './context.ts';
+import { warnOfMemoryKills } from './memory-kills.ts';
 import { waitForRollout } from './rollout.ts';
 import { verifySecrets } from './secrets.ts';
 import { verifyServed } from './served.ts';
@@ -16,6 +17,7 @@ export async function settle(context: RunContext): Promise<void> {
   // Verifying may have restarted a server, which is whole before its pod is Ready again.
   await waitForRollout(context);
   await verifyServed(context);
+  await warnOfMemoryKills(context);
   report.verified = true;
   report.leader = leader;
   log.info(
