@@ -11,6 +11,8 @@ export interface Behaviour {
   vaultSealed: boolean;
   /** False: the API server's proxy finds no endpoint behind Vault's Service. */
   vaultEndpoints: boolean;
+  /** What pods' /healthz says in place of ok: "JetStream stream 'A > B' is not current". */
+  natsNotCurrent: Map<string, string>;
   /** False: the NATS servers elect no meta leader. */
   natsMetaLeader: boolean;
 }
@@ -32,6 +34,7 @@ export function healthyBehaviour(): Behaviour {
     denied: () => false,
     vaultSealed: false,
     vaultEndpoints: true,
+    natsNotCurrent: new Map(),
     natsMetaLeader: true,
   };
 }

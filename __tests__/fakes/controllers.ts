@@ -54,6 +54,7 @@ function runPods(kube: FakeKube, statefulSet: KubeObject, volume: string): void 
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name: pod, namespace, labels: { ...labels, 'controller-revision-hash': revision } },
+      status: { conditions: [{ type: 'Ready', status: 'True' }] },
     });
     kube.put({
       apiVersion: 'v1',
@@ -64,7 +65,8 @@ function runPods(kube: FakeKube, statefulSet: KubeObject, volume: string): void 
     const peers = pods.filter((other) => other !== pod);
     const replicasSeen = peers.map((peer) => ({ name: peer, current: true }));
     kube.podAnswers.set(`${pod}/jsz`, { config: {}, meta_cluster: { leader: pods[0] ?? '', replicas: replicasSeen } });
-    kube.podAnswers.set(`${pod}/routez`, { routes: peers.map((peer) => ({ remote_id: peer })) });
+    kube.podAnswers.set(`${pod}/routez`, { routes: peers.map((peer) => ({ remote_id: peer, remote_name: peer })) });
+    kube.podAnswers.set(`${pod}/healthz`, { status: 'ok' });
     kube.podAnswers.set(`${pod}/varz`, { config_load_time: revision });
   }
   putStatus(kube, statefulSet, {

@@ -187,7 +187,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
       serveTls(server, pair, { toClients: port === PORTS.client });
       return client;
     },
-    getFromPod: async (_namespace, pod, _port, path) => fake.podAnswers.get(`${pod}${path}`) ?? null,
+    getFromPod: async (_namespace, pod, _port, path) => fake.podAnswers.get(`${pod}${path.split('?')[0]}`) ?? null,
     podLog: async (_namespace, pod, container, { previous }) =>
       fake.podLogs.get(`${pod}/${container}${previous ? '/previous' : ''}`) ?? '',
   };

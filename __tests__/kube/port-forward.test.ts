@@ -72,6 +72,11 @@ describe('a GET of a pod', () => {
     expect(answer).toEqual({ url: '/varz?a=b', host: 'a-0:8222' });
   });
 
+  test('answers what a server that is not well tells of itself', async () => {
+    const { client } = await clientOf(serving((_, response) => response.writeHead(503).end('{"error":"not current"}')));
+    await expect(client.getFromPod('demo', 'a-0', 8222, '/healthz')).resolves.toEqual({ error: 'not current' });
+  });
+
   test('leaves no connection behind, when the pod would keep it', async () => {
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     const { client } = await clientOf((_, connection) => {
@@ -84,7 +89,6 @@ describe('a GET of a pod', () => {
   });
 
   test.each<[string, Dial]>([
-    ['a status that is an error', serving((_, response) => void response.writeHead(503).end('{}'))],
     ['something else than JSON', serving((_, response) => void response.end('starting'))],
     ['half an answer', serving((_, response) => response.writeHead(200, { 'content-length': 9 }).socket?.end('{'))],
     ['nothing, as nothing listens', () => false],

@@ -76,7 +76,7 @@ export class NatsServers {
   #monitor(pod: StoredObject, server: Server, connection: Duplex): void {
     const monitoring = createServer((request, response) => {
       const page = this.#page(pod, server, request.url?.split('?')[0] ?? '');
-      response.statusCode = page === null ? 404 : 200;
+      response.statusCode = page === null ? 404 : page.error === undefined ? 200 : 503;
       response.end(page === null ? '404 page not found\n' : JSON.stringify(page));
     });
     monitoring.emit('connection', connection);
@@ -91,10 +91,15 @@ export class NatsServers {
       case '/routez':
         return this.#routez(pod);
       case '/healthz':
-        return { status: 'ok' };
+        return this.#healthz(pod);
       default:
         return null;
     }
+  }
+
+  #healthz({ metadata }: StoredObject): JsonObject {
+    const error = this.#behaviour.natsNotCurrent.get(metadata.name);
+    return error === undefined ? { status: 'ok' } : { status: 'unavailable', error };
   }
 
   /** What the server has logged. */

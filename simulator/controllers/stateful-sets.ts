@@ -18,6 +18,8 @@ interface Wanted {
   namespace: string;
   replicas: number;
   isOrdered: boolean;
+  /** False with OnDelete: pods are replaced by who deletes them. */
+  rollsOut: boolean;
   template: JsonObject;
   claimTemplates: JsonObject[];
   revision: string;
@@ -28,7 +30,7 @@ export function reconcileStatefulSets(cluster: Cluster): void {
   for (const statefulSet of cluster.store.list(resourceOf('StatefulSet'))) {
     const wanted = takeApart(statefulSet);
     const isScaled = scale(cluster, wanted);
-    if (isScaled) {
+    if (isScaled && wanted.rollsOut) {
       rollOut(cluster, wanted);
     }
     writeStatus(cluster, wanted);
@@ -46,6 +48,7 @@ function takeApart(statefulSet: StoredObject): Wanted {
     namespace,
     replicas: Number(spec.replicas),
     isOrdered: spec.podManagementPolicy === 'OrderedReady',
+    rollsOut: mapAt(spec, 'updateStrategy').type !== 'OnDelete',
     template,
     claimTemplates: Array.isArray(spec.volumeClaimTemplates) ? spec.volumeClaimTemplates.filter(isJsonObject) : [],
     revision: `${name}-${hash}`,
@@ -161,7 +164,7 @@ function writeStatus(cluster: Cluster, wanted: Wanted): void {
   const updated = pods.filter((pod) => pod.metadata.labels?.[REVISION_LABEL] === revision).length;
   const ready = pods.filter((pod) => isTrue(pod, 'Ready')).length;
   const before = mapAt(statefulSet, 'status').currentRevision;
-  const isComplete = before === undefined || (updated === replicas && ready === replicas);
+  const isComplete = before === undefined || (wanted.rollsOut && updated === replicas && ready === replicas);
   const currentRevision = isComplete ? revision : before;
   const current = pods.filter((pod) => pod.metadata.labels?.[REVISION_LABEL] === currentRevision).length;
   const status = {

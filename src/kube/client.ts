@@ -68,7 +68,7 @@ export interface KubeClient {
    * destroys it; the run's end does so too.
    */
   dialPod(namespace: string, pod: string, port: number): Promise<Duplex | null>;
-  /** GET of a pod's HTTP port, as dialPod reaches it. Null when the pod does not answer JSON within another 5 s. */
+  /** GET of a pod's HTTP port, as dialPod reaches it. Null when it answers no JSON object, whatever the status, within another 5 s. */
   getFromPod(namespace: string, pod: string, port: number, path: string): Promise<JsonObject | null>;
   /** The last lines of a container's log; empty when there is none. */
   podLog(
@@ -314,7 +314,7 @@ export function createKubeClient(
       const request: HttpRequest = { method: 'GET', path, timeout: POD_TIMEOUT };
       const options = { hostname: pod, port, path, createConnection: () => connection, headers: {} };
       const response = await orNull(roundTrip(http, request, options)).finally(() => connection.destroy());
-      return response !== null && response.status < 300 ? parseJson(response) : null;
+      return response === null ? null : parseJson(response);
     },
 
     async podLog(namespace, pod, container, { tailLines, previous }) {

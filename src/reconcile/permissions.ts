@@ -57,7 +57,7 @@ export const IN_NAMESPACE: Rule[] = [
     verbs: { apply: ['get', 'list', 'patch'] },
     why: 'their labels and annotations',
   },
-  { kinds: ['Pod'], verbs: { apply: ['list', 'patch', 'delete'] }, why: 'reload, and replace stuck ones' },
+  { kinds: ['Pod'], verbs: { apply: ['list', 'patch', 'delete'] }, why: 'reload, and restart one at a time' },
   // A WebSocket begins as a GET, and takes create as well from Kubernetes 1.35 on: https://kep.k8s.io/4006
   { kinds: ['Pod'], subresource: 'portforward', verbs: { apply: ['get', 'create'] }, why: 'health of the servers' },
   { kinds: ['Pod'], subresource: 'log', verbs: { apply: ['get'] }, why: 'tell why a server does not start' },

@@ -19,8 +19,7 @@ export async function replaceStuckPods(
   statefulSet: KubeObject,
   pods: KubeObject[],
 ): Promise<void> {
-  // Until then its status names the revision before the present one.
-  if (Number(dig(statefulSet.status, 'observedGeneration') ?? 0) < Number(statefulSet.metadata.generation)) return;
+  if (!isObserved(statefulSet)) return;
   const revision = digText(statefulSet.status, 'updateRevision');
   const stuck = pods.filter((pod) => revisionOf(pod) !== revision && isStuck(pod));
   await Promise.all(
@@ -34,6 +33,11 @@ export async function replaceStuckPods(
       );
     }),
   );
+}
+
+/** Whether the controller has seen the present spec: until then the status names the revision before it. */
+export function isObserved({ metadata, status }: KubeObject): boolean {
+  return Number(dig(status, 'observedGeneration') ?? 0) >= Number(metadata.generation);
 }
 
 /** The revision of the StatefulSet that a pod was made from. */

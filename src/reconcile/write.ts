@@ -13,24 +13,28 @@ import { applyVault } from '../vault/plan.ts';
 import { writeBudget } from './budget.ts';
 import { retryRefused, waitForCertificates } from './certificates.ts';
 import type { RunContext, WriteContext } from './context.ts';
+import type { FieldDifference } from './difference.ts';
 import { type Deployment, renderInventory, type Scope } from './inventory.ts';
 import type { ObjectChange, Plan } from './plan.ts';
 import { record } from './record.ts';
+import { heldBack, restartOneByOne, withoutPartition } from './rolling-restart.ts';
 import { type ConfigLoad, configLoads, touchPods, waitForReload, waitForRollout } from './rollout.ts';
 import { verifySecrets } from './secrets.ts';
 
 /**
- * The order of writes: what cert-manager needs to log in to Vault, then who signs, then what is signed. The StatefulSet
- * comes after them, as its pods could not mount a Secret that is not issued yet.
+ * The order of writes: what cert-manager needs to log in to Vault, then who signs, then what is signed. What the servers
+ * read comes after the certificates are issued, so that one reload takes both. The StatefulSet comes last, as its pods could
+ * not mount a Secret that is not issued yet, and as new servers find their way only to those that know them.
  */
 const BEFORE_CERTIFICATES: Kind[][] = [
-  ['ServiceAccount', 'Role', 'ConfigMap', 'Service', 'NetworkPolicy'],
+  ['ServiceAccount', 'Role', 'Service', 'NetworkPolicy'],
   // Nobody may bind a Role that is not there yet, unless he may do everything.
   ['RoleBinding'],
   ['Issuer'],
   ['Certificate'],
 ];
-const AFTER_CERTIFICATES: Kind[][] = [
+const CONFIGURATION: Kind[][] = [['ConfigMap']];
+const SERVERS: Kind[][] = [
   ['PodDisruptionBudget'],
   ['StatefulSet'],
   ['PersistentVolumeClaim', 'VerticalPodAutoscaler', 'CronJob', 'PodMonitor', 'PrometheusRule'],
@@ -61,12 +65,13 @@ export async function writePlan(
     // A server that restarts with a key that does not fit would not come up.
     await verifySecrets(context);
   }
-  await writeObjects(context, plan, AFTER_CERTIFICATES);
-
+  await writeObjects(context, plan, CONFIGURATION);
   if (reloads) {
     context.assertHeld();
     await touchPods(context, [...loads.keys()], configHash(digText(config, 'data', CONFIG_FILE)));
   }
+  if (context.inputs.wait && reloads && addsServers(plan)) await waitForReload(context, answering(loads));
+  await writeObjects(context, plan, SERVERS);
   if (context.inputs.wait) {
     await waitForRollout(context);
     if (reloads) await waitForReload(context, loads);
@@ -102,11 +107,54 @@ async function writeObjects(context: WriteContext, plan: Plan, waves: Kind[][]):
   }
 }
 
-async function writeObject(context: WriteContext, { action, object, fields, options }: ObjectChange): Promise<void> {
+async function writeObject(context: WriteContext, change: ObjectChange): Promise<void> {
+  const { object, options } = change;
+  if (restartsServers(change) && context.inputs.wait) return writeServers(context, change);
   if (object.kind !== 'PodDisruptionBudget') await apply(context, object, options);
   else if (!(await writeBudget(context, object))) return;
+  recordChange(context, change);
+}
+
+/**
+ * Restarts the servers before the StatefulSet becomes what it is to be. While it is held back it differs from that, so that
+ * the run after one that was killed goes on.
+ */
+async function writeServers(context: WriteContext, change: ObjectChange): Promise<void> {
+  const { namespace, name } = change.object.metadata;
+  const live = await context.kube.get('StatefulSet', namespace, name);
+  if (live !== null) await withoutPartition(context, live);
+  await apply(context, live === null ? change.object : heldBack(change.object, live));
+  recordChange(context, change);
+  if (live === null) return;
+  await restartOneByOne(context);
+  await apply(context, change.object);
+}
+
+function recordChange(context: WriteContext, { action, object, fields }: ObjectChange): void {
   const what = describe(object.kind, object.metadata.namespace, object.metadata.name);
   record(context, { action, object: what, fields: fields.map(({ path }) => path) });
+}
+
+/** Whether pods have to be replaced, or an earlier run was ended while it did that. */
+function restartsServers({ action, object, fields }: ObjectChange): boolean {
+  const restarting = ({ path }: FieldDifference) =>
+    path.startsWith('spec.template.') || path.startsWith('spec.updateStrategy');
+  return object.kind === 'StatefulSet' && action === 'update' && fields.some(restarting);
+}
+
+/** Whether servers come to those that stay as they are. */
+function addsServers({ objects }: Plan): boolean {
+  return objects.some(
+    (change) =>
+      change.object.kind === 'StatefulSet' &&
+      !restartsServers(change) &&
+      change.fields.some(({ path }) => path === 'spec.replicas'),
+  );
+}
+
+/** Those that can load a configuration: one that does not run reads it when it starts. */
+function answering(loads: Map<string, ConfigLoad>): Map<string, ConfigLoad> {
+  return new Map([...loads].filter(([, { time }]) => time !== ''));
 }
 
 async function apply(
