@@ -3,6 +3,8 @@ import type { SimulatedRequest, SimulatedResponse } from './http.ts';
 import type { RecordedRequest } from './requests.ts';
 
 export type FaultEffect =
+  /** The server answers as ever: for who only wants to know of the request. */
+  | { effect: 'none' }
   | { effect: 'answer'; status: number; body?: Json; headers?: { [name: string]: string } }
   /** An answer that is made from the request. */
   | { effect: 'reply'; reply: (request: SimulatedRequest) => SimulatedResponse }
@@ -20,6 +22,8 @@ export type Fault = FaultEffect & {
   nth?: number;
   /** How many in a row fail; 1 by default, Infinity for all. */
   times?: number;
+  /** Called when it strikes, before it does anything. */
+  struck?: () => void;
 };
 
 /** Makes requests fail, as a test orders it. */
@@ -36,7 +40,7 @@ export class FaultInjector {
 
   /** Counts the request for every fault it matches, and tells the first one that strikes. */
   next(request: RecordedRequest): FaultEffect | undefined {
-    let striking: FaultEffect | undefined;
+    let striking: Fault | undefined;
     for (const entry of this.#faults) {
       if (!entry.fault.matches(request)) {
         continue;
@@ -47,6 +51,7 @@ export class FaultInjector {
         striking ??= entry.fault;
       }
     }
+    striking?.struck?.();
     return striking;
   }
 }

@@ -30,6 +30,8 @@ export type Handler = (request: SimulatedRequest) => SimulatedResponse | Promise
 export interface RunningServer {
   /** http://127.0.0.1:PORT, without a slash at the end. */
   url: string;
+  /** Requests that have arrived and are not answered, or whose connection is there still where they get no answer. */
+  inProgress(): number;
   close(): Promise<void>;
 }
 
@@ -40,11 +42,21 @@ export async function serve(
   log: RecordedRequest[],
   faults: FaultInjector,
 ): Promise<RunningServer> {
+  let inProgress = 0;
   const respond = (incoming: IncomingMessage, outgoing: ServerResponse, upgrade?: Upgrade): void => {
+    inProgress += 1;
+    let counted = true;
+    const done = (): void => {
+      if (counted) inProgress -= 1;
+      counted = false;
+    };
+    outgoing.once('close', done);
     answer(name, handler, log, faults, incoming).then(
       (response) => {
-        if (response?.onWebSocket !== undefined && upgrade !== undefined) upgrade(response.onWebSocket);
-        else if (response !== null) send(outgoing, response);
+        if (response?.onWebSocket !== undefined && upgrade !== undefined) {
+          done();
+          upgrade(response.onWebSocket);
+        } else if (response !== null) send(outgoing, response);
       },
       (error: unknown) => {
         console.error(`simulator: ${incoming.method} ${incoming.url}:`, error);
@@ -63,7 +75,11 @@ export async function serve(
   });
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${portOf(server)}`, close: () => closeServer(server, webSockets) };
+  return {
+    url: `http://127.0.0.1:${portOf(server)}`,
+    inProgress: () => inProgress,
+    close: () => closeServer(server, webSockets),
+  };
 }
 
 type Upgrade = (onWebSocket: (webSocket: WebSocket) => void) => void;

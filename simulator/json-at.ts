@@ -16,3 +16,12 @@ export function listAt(value: Json | undefined, ...path: string[]): Json[] {
 export function copyOf<T extends JsonObject>(object: T): T {
   return JSON.parse(JSON.stringify(object));
 }
+
+/** The object itself, which nobody can change any more, nor anything in it. */
+export function frozen<T extends Json | undefined>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const part of Object.values(value)) frozen(part);
+    Object.freeze(value);
+  }
+  return value;
+}

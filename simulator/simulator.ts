@@ -38,7 +38,10 @@ export interface SimulatorOptions {
   pkiMounts?: string[];
   /** Vault namespaces besides the root; none by default. Each has the same mounts. */
   vaultNamespaces?: string[];
-  /** How many times faster than usual the controllers are; 1 by default: a new cluster is Ready in about 300 ms. */
+  /**
+   * How many times faster than usual the controllers are; 1 by default: a new cluster is Ready in about 300 ms. 0: they do
+   * nothing but when told to.
+   */
   speed?: number;
 }
 
@@ -59,6 +62,12 @@ export interface Simulator {
   /** The state behind the Vault API: policies, roles, tokens. */
   vault: Vault;
   nats: NatsServers;
+  /** Has every controller take a turn. */
+  turn(): void;
+  /** Requests that have arrived and are not answered, or whose connection is there still where they get no answer. */
+  inProgress(): number;
+  /** Remembers all that is in Kubernetes and Vault, and the servers that run; to call what it returns brings that back. */
+  snapshot(): () => void;
   close(): Promise<void>;
 }
 
@@ -122,6 +131,14 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     cluster,
     vault,
     nats,
+    turn: loop.turn,
+    inProgress: () => kubernetesServer.inProgress() + vaultServer.inProgress(),
+    snapshot() {
+      const restores = [cluster.store.snapshot(), vault.snapshot(), nats.snapshot()];
+      return () => {
+        for (const restore of restores) restore();
+      };
+    },
     async close() {
       loop.stop();
       await Promise.all([kubernetesServer.close(), vaultServer.close()]);

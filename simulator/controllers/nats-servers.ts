@@ -34,12 +34,12 @@ export class NatsServers {
   readonly #cluster: Cluster;
   readonly #behaviour: Behaviour;
   readonly #syncDelay: number;
-  readonly #servers = new Map<string, Server>();
+  #servers = new Map<string, Server>();
 
   constructor(cluster: Cluster, behaviour: Behaviour, speed: number) {
     this.#cluster = cluster;
     this.#behaviour = behaviour;
-    this.#syncDelay = SYNC_DELAY / speed;
+    this.#syncDelay = SYNC_DELAY / (speed || 1);
   }
 
   /** Starts servers, and reloads their configuration: at once when a pod's annotations are touched, late otherwise. */
@@ -56,10 +56,30 @@ export class NatsServers {
     }
   }
 
+  /** Remembers the servers; to call what it returns brings them back. */
+  snapshot(): () => void {
+    const servers = new Map(this.#servers);
+    return () => {
+      this.#servers = new Map(servers);
+    };
+  }
+
   /** The configuration that the pod's server has loaded; '' for one that does not run. */
   configOf(pod: string): string {
     const found = this.#running().find((candidate) => candidate.metadata.name === pod);
     return this.#servers.get(found?.metadata.uid ?? '')?.config ?? '';
+  }
+
+  /** Names of the pods whose server has not loaded what they mount by now. */
+  outdated(): string[] {
+    const outdated = this.#running().filter((pod) => {
+      const server = this.#servers.get(pod.metadata.uid);
+      const isLoaded =
+        server?.config === this.#mountedConfig(pod) &&
+        isDeepStrictEqual(server.certificates, mountedCertificates(this.#cluster, pod, CONTAINER));
+      return !isLoaded;
+    });
+    return outdated.map(({ metadata }) => metadata.name);
   }
 
   /** Takes a connection to a port of a pod; false where no server listens on it. */

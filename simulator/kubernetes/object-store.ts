@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '../../src/json.ts';
 import type { KubeObject, ObjectMeta } from '../../src/kube/object.ts';
-import { copyOf } from '../json-at.ts';
+import { copyOf, frozen } from '../json-at.ts';
 import type { Resource } from './resources.ts';
 
 /** metadata.managedFields[] */
@@ -36,9 +36,9 @@ export interface StoredObject extends KubeObject {
   metadata: StoredMeta;
 }
 
-/** The objects of a cluster, by resource, namespace and name. What goes in and comes out is a copy. */
+/** The objects of a cluster, by resource, namespace and name. What goes in is copied, what comes out is frozen. */
 export class ObjectStore {
-  readonly #objects = new Map<string, { resource: Resource; object: StoredObject }>();
+  #objects = new Map<string, { resource: Resource; object: StoredObject }>();
   readonly #listeners = new Set<() => void>();
   #version = 1;
 
@@ -53,8 +53,7 @@ export class ObjectStore {
   }
 
   get(resource: Resource, namespace: string, name: string): StoredObject | undefined {
-    const entry = this.#objects.get(keyOf(resource, namespace, name));
-    return entry === undefined ? undefined : copyOf(entry.object);
+    return this.#objects.get(keyOf(resource, namespace, name))?.object;
   }
 
   /** In the order of namespace and name; of every namespace without one. */
@@ -63,14 +62,12 @@ export class ObjectStore {
       .filter(([, entry]) => entry.resource === resource)
       .filter(([, entry]) => namespace === undefined || entry.object.metadata.namespace === namespace)
       .sort(([left], [right]) => (left < right ? -1 : 1))
-      .map(([, entry]) => copyOf(entry.object));
+      .map(([, entry]) => entry.object);
   }
 
   /** Everything in a namespace, of every kind. */
   contents(namespace: string): { resource: Resource; object: StoredObject }[] {
-    return [...this.#objects.values()]
-      .filter((entry) => entry.object.metadata.namespace === namespace)
-      .map(({ resource, object }) => ({ resource, object: copyOf(object) }));
+    return [...this.#objects.values()].filter((entry) => entry.object.metadata.namespace === namespace);
   }
 
   /** Stores the object under the next resourceVersion, as it is. */
@@ -78,12 +75,13 @@ export class ObjectStore {
     this.#version += 1;
     const stored = copyOf(object);
     stored.metadata.resourceVersion = this.version;
+    const kept = frozen(stored);
     this.#objects.set(keyOf(resource, stored.metadata.namespace ?? '', stored.metadata.name), {
       resource,
-      object: stored,
+      object: kept,
     });
     this.#changed();
-    return copyOf(stored);
+    return kept;
   }
 
   remove(resource: Resource, namespace: string, name: string): void {
@@ -91,6 +89,16 @@ export class ObjectStore {
       this.#version += 1;
       this.#changed();
     }
+  }
+
+  /** Remembers what is there; to call what it returns brings that back. */
+  snapshot(): () => void {
+    const objects = new Map(this.#objects);
+    const version = this.#version;
+    return () => {
+      this.#objects = new Map(objects);
+      this.#version = version;
+    };
   }
 
   #changed(): void {

@@ -15,7 +15,7 @@ export interface Token {
 
 /** The tokens that Vault has given out and not revoked. */
 export class TokenStore {
-  readonly #tokens = new Map<string, Token>();
+  #tokens = new Map<string, Token>();
 
   constructor(rootToken: string) {
     const root = { id: rootToken, policies: ['root'], path: 'auth/token/root', metadata: {}, ttl: 0 };
@@ -38,6 +38,14 @@ export class TokenStore {
 
   revoke(token: Token): void {
     this.#tokens.delete(token.id);
+  }
+
+  /** Remembers what is there; to call what it returns brings that back. */
+  snapshot(): () => void {
+    const tokens = new Map(this.#tokens);
+    return () => {
+      this.#tokens = new Map(tokens);
+    };
   }
 
   /** Ids of the tokens that are still good, without the root token. */

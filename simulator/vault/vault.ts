@@ -30,6 +30,24 @@ export class VaultNamespace {
       this.auth.set(type, { type, roles: new Map(), roleIds: new Map(), secretIds: new Set() });
     }
   }
+
+  /** Of what an action writes: the policies, and the roles of every mount. */
+  snapshot(): () => void {
+    const written = [this.policies, ...[...this.pki.values(), ...this.auth.values()].map(({ roles }) => roles)];
+    const restores = written.map(remembered);
+    return () => {
+      for (const restore of restores) restore();
+    };
+  }
+}
+
+/** Remembers the entries; to call what it returns brings them back. */
+function remembered(map: Map<string, Json>): () => void {
+  const entries = [...map];
+  return () => {
+    map.clear();
+    for (const [key, value] of entries) map.set(key, value);
+  };
 }
 
 /** A Vault API, as far as this project uses it, answering as OpenBao 2.6.2 does. */
@@ -53,6 +71,14 @@ export class Vault {
       throw new VaultError(404, 'namespace not found');
     }
     return namespace;
+  }
+
+  /** Remembers what is there; to call what it returns brings that back. */
+  snapshot(): () => void {
+    const restores = [this.tokens.snapshot(), ...[...this.#namespaces.values()].map((each) => each.snapshot())];
+    return () => {
+      for (const restore of restores) restore();
+    };
   }
 
   handle(request: SimulatedRequest): SimulatedResponse {
