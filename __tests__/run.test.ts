@@ -36,6 +36,7 @@ function world({ volume = '1Gi' } = {}) {
     const start = journal.length;
     const real: RunPorts = {
       kube,
+      leaving: { kube },
       vault,
       vaultAccess: [],
       loginPorts: { idToken: async () => 'id-token', readFile: async () => '' },

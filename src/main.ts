@@ -4,7 +4,7 @@ import * as core from '@actions/core';
 import { context } from '@actions/github';
 import packageJson from '../package.json' with { type: 'json' };
 import { systemClock } from './clock.ts';
-import { openConnections } from './connections.ts';
+import { type Connections, openConnections } from './connections.ts';
 import { type Environment, takeInputs } from './inputs/environment.ts';
 import { parseInputs } from './inputs/parse.ts';
 import { masks, secretsOf } from './inputs/secrets.ts';
@@ -15,30 +15,42 @@ import { createMask, fail, runnerLog } from './report/runner-log.ts';
 import { renderSummary } from './report/summary.ts';
 import { run } from './run.ts';
 import { VAULT_TOKEN_STATE } from './state.ts';
+import { revoke } from './vault/login.ts';
 
-async function main(): Promise<void> {
+/** Milliseconds after a cancellation in which a run ends by itself; what holds it longer is given up. */
+const LAST_MOMENTS = 3_500;
+
+async function main(cancelled: AbortSignal): Promise<void> {
   const report = emptyReport();
   let failure: unknown = null;
   try {
-    await runForReal(report);
+    await runForReal(report, cancelled);
   } catch (error) {
     failure = error;
     fail(error);
+    if (report.unwritten.length > 0) core.info(`Not written, or not confirmed: ${report.unwritten.join(', ')}`);
   }
   await writeSummary(renderSummary(report, failure));
 }
 
-async function runForReal(report: RunReport): Promise<void> {
+async function runForReal(report: RunReport, cancelled: AbortSignal): Promise<void> {
   const env = takeInputs(process.env);
   const mask = createMask();
   mask(secretsOf(env));
   const { inputs } = parseInputs(env);
-  const clock = systemClock(cancellation());
+  const clock = systemClock(cancelled);
   const deployment = deploymentOf(env);
   const userAgent = `${packageJson.name}/${packageJson.version}`;
-  const connections = openConnections(inputs, env, clock, userAgent, (message) => core.info(message), mask);
+  const connections = openConnections(inputs, env, {
+    clock,
+    userAgent,
+    progress: (message) => core.info(message),
+    mask,
+    cancelled,
+  });
+  let token: string | null = null;
   try {
-    await run(
+    const work = run(
       inputs,
       {
         ...connections,
@@ -53,10 +65,12 @@ async function runForReal(report: RunReport): Promise<void> {
             return token;
           },
         },
-        onLogin({ token, revocable }) {
-          mask([token]);
+        onLogin(login) {
+          mask([login.token]);
           // The post step revokes what this run minted; a token that was handed in belongs to somebody else.
-          if (revocable) core.saveState(VAULT_TOKEN_STATE, token);
+          if (!login.revocable) return;
+          core.saveState(VAULT_TOKEN_STATE, login.token);
+          token = login.token;
         },
         setOutputs(outputs) {
           Object.assign(report.outputs, outputs);
@@ -66,16 +80,44 @@ async function runForReal(report: RunReport): Promise<void> {
       },
       report,
     );
+    await Promise.race([work, lastMomentsOver(cancelled)]);
   } finally {
+    if (cancelled.aborted && token !== null) await revokeAtOnce(connections, token);
     connections.close();
   }
 }
 
-/** Aborted when the workflow is cancelled: every wait of the run then ends at once. */
+function lastMomentsOver(cancelled: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const end = () => setTimeout(() => reject(cancelled.reason), LAST_MOMENTS).unref();
+    cancelled.addEventListener('abort', end, { once: true });
+  });
+}
+
+/** The runner may end a cancelled job before its post step comes; that one has nothing to do then. */
+async function revokeAtOnce({ leaving: { vault } }: Connections, token: string): Promise<void> {
+  try {
+    vault.setToken(token);
+    await revoke(vault);
+    core.saveState(VAULT_TOKEN_STATE, '');
+    core.info('Revoked the Vault token of this run.');
+  } catch {
+    core.info('The Vault token of this run is left to the post step to revoke.');
+  }
+}
+
+/**
+ * Aborted when the workflow is cancelled: every wait of the run then ends at once. A runner sends SIGINT, SIGTERM 7.5 s later
+ * and SIGKILL after another 2.5 s: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation
+ */
 function cancellation(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
+    process.on(signal, () => {
+      if (controller.signal.aborted) {
+        core.setFailed(`Ended at once by a second signal (${signal}): the lock may be held for another 30 s.`);
+        process.exit();
+      }
       controller.abort(
         new Problem({
           kind: 'cancelled',
@@ -110,4 +152,5 @@ async function writeSummary(markdown: string): Promise<void> {
 }
 
 // An exec plugin that was given up must not hold the job: the timer only fires where something is left running.
-void main().finally(() => setTimeout(() => process.exit(), 2_000).unref());
+const cancelled = cancellation();
+void main(cancelled).finally(() => setTimeout(() => process.exit(), cancelled.aborted ? 0 : 2_000).unref());

@@ -30,7 +30,12 @@ async function revokeToken(token: string, env: Environment, mask: (secrets: stri
   const { inputs } = parseInputs(env);
   const clock = systemClock(new AbortController().signal);
   const userAgent = `${packageJson.name}/${packageJson.version}`;
-  const { vault, close } = openConnections(inputs, env, clock, userAgent, (message) => core.info(message), mask);
+  const { vault, close } = openConnections(inputs, env, {
+    clock,
+    userAgent,
+    progress: (message) => core.info(message),
+    mask,
+  });
   try {
     vault.setToken(token);
     await revoke(vault);

@@ -18,6 +18,7 @@ function setUp() {
   kube.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'demo' } });
   const optionsOf = (holder: string, seconds = 600): LockOptions & { log: ReturnType<typeof recordedLog> } => ({
     kube,
+    leaving: { kube },
     clock: systemClock(new AbortController().signal),
     log: recordedLog(),
     namespace: 'demo',

@@ -3,6 +3,7 @@ import https from 'node:https';
 import type { WebSocket } from 'ws';
 import { Problem } from '../problem.ts';
 import { redacted } from '../redact.ts';
+import { PATIENCE } from './patience.ts';
 import { roundTrip } from './round-trip.ts';
 import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
 import { openWebSocket, type WebSockets } from './web-socket.ts';
@@ -79,6 +80,7 @@ export function createPool(options: PoolOptions): Pool {
     async send(request) {
       const { agent, headers } = await authenticated();
       const answer = roundTrip(secure ? https : http, request, {
+        timeout: request.timeout ?? PATIENCE.kubernetes.request,
         protocol: base.protocol,
         hostname: base.hostname.replace(/^\[|\]$/g, ''),
         port: base.port,

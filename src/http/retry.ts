@@ -1,23 +1,27 @@
 import type { Clock } from '../clock.ts';
 import { Problem } from '../problem.ts';
+import { PATIENCE, type ServerPatience } from './patience.ts';
 import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
 
 /** Milliseconds. */
 const FIRST_DELAY = 200;
 const LONGEST_DELAY = 5_000;
-const BUDGET = 15_000;
 
 /**
- * Sends again what is safe to send again, with growing, jittered delays and for 15 s at most: after 429 always (the
+ * Sends again what is safe to send again, with growing, jittered delays, as long as `patience` lasts: after 429 always (the
  * server refused before it acted), after a broken connection or another 5xx than 501 only what is idempotent.
  */
-export function withRetry(transport: Transport, clock: Clock): Transport {
+export function withRetry(
+  transport: Transport,
+  clock: Clock,
+  patience: ServerPatience = PATIENCE.kubernetes,
+): Transport {
   return {
     async send(request) {
       const idempotent = request.idempotent ?? request.method === 'GET';
-      const deadline = clock.now() + BUDGET;
+      const deadline = clock.now() + patience.retries;
       for (let attempt = 1; ; attempt++) {
-        const outcome = await attemptOnce(transport, request);
+        const outcome = await attemptOnce(transport, { timeout: patience.request, ...request });
         const delay = delayBefore(attempt, outcome);
         if (!worthRepeating(outcome, idempotent) || clock.now() + delay > deadline) {
           if (outcome instanceof Error) throw outcome;

@@ -2,14 +2,11 @@ import type http from 'node:http';
 import type https from 'node:https';
 import type { HttpRequest, HttpResponse } from './transport.ts';
 
-/** Milliseconds; with the retries' budget a dead server is told within 30 s. */
-const DEFAULT_TIMEOUT = 12_000;
-
-/** Sends one request and waits for the whole answer. Rejects when none arrives in time. */
+/** Sends one request and waits for the whole answer. Rejects when none arrives in time (milliseconds). */
 export function roundTrip(
   client: typeof http | typeof https,
   request: HttpRequest,
-  options: Omit<http.RequestOptions, 'headers'> & { headers: { [name: string]: string } },
+  options: Omit<http.RequestOptions, 'headers' | 'timeout'> & { headers: { [name: string]: string }; timeout: number },
 ): Promise<HttpResponse> {
   const payload = typeof request.body === 'object' ? JSON.stringify(request.body) : request.body;
   const headers: http.OutgoingHttpHeaders = { accept: 'application/json', ...options.headers, ...request.headers };
@@ -17,12 +14,15 @@ export function roundTrip(
     headers['content-type'] ??= 'application/json';
     headers['content-length'] = Buffer.byteLength(payload);
   }
-  const timeout = request.timeout ?? DEFAULT_TIMEOUT;
+  const { timeout, ...connection } = options;
 
   return new Promise((resolve, reject) => {
-    const outgoing = client.request({ ...options, headers }, (incoming) => {
-      readAnswer(incoming).then(succeed, fail);
-    });
+    const outgoing = client.request(
+      { ...connection, headers, ...(request.signal === undefined ? {} : { signal: request.signal }) },
+      (incoming) => {
+        readAnswer(incoming).then(succeed, fail);
+      },
+    );
     const timer = setTimeout(() => {
       outgoing.destroy(new Error(`no answer within ${timeout / 1000} s`));
     }, timeout);

@@ -9,6 +9,8 @@ export interface HttpRequest {
   body?: JsonObject | JsonObject[] | string;
   /** Milliseconds until the request is given up; 12,000 by default. */
   timeout?: number;
+  /** Aborted: the request is ended without an answer. */
+  signal?: AbortSignal;
   /**
    * Whether sending it again can do no harm; true for GET by default. Only such requests are retried after a reset
    * connection or a 5xx, as the server may have acted on the first.

@@ -1,5 +1,6 @@
 import http from 'node:http';
 import type { Duplex } from 'node:stream';
+import { PATIENCE } from '../http/patience.ts';
 import { roundTrip } from '../http/round-trip.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.ts';
 import type { WebSockets } from '../http/web-socket.ts';
@@ -102,17 +103,18 @@ export interface ListSelectors {
 /** https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches */
 const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 
-/** Milliseconds for reaching a pod, and again for its answer. */
-const POD_TIMEOUT = 5_000;
-
 /** Answers to a port-forward that no waiting changes: no credentials, no permission, a kubelet that takes none. */
 const FORWARD_REFUSALS = [401, 403, 405];
 
-/** @param progress is told why a pod cannot be reached, where that is no matter of the pod's own */
+/**
+ * @param progress is told why a pod cannot be reached, where that is no matter of the pod's own
+ * @param podTimeout milliseconds for reaching a pod, and again for its answer
+ */
 export function createKubeClient(
   transport: Transport,
   webSockets: WebSockets,
   progress: (message: string) => void = () => {},
+  podTimeout = PATIENCE.pod,
 ): KubeClient {
   const told = new Set<string>();
 
@@ -136,7 +138,7 @@ export function createKubeClient(
     const path = `${pathOf(RESOURCES.Pod, namespace, pod)}/portforward?ports=${port}`;
     const tried = `Connecting to port ${port} of pod ${namespace}/${pod}`;
     // The API server waits in vain for a pod whose node is gone or firewalled, and so does the caller.
-    const opening = webSockets.open(path, PORT_FORWARD_PROTOCOL, POD_TIMEOUT);
+    const opening = webSockets.open(path, PORT_FORWARD_PROTOCOL, podTimeout);
     const answer = await orNull(opening, (error) => tellOnce(tried, `${error.message}.`));
     if (answer === null) return null;
     if (!('status' in answer)) return forwardedConnection(answer);
@@ -311,8 +313,15 @@ export function createKubeClient(
     async getFromPod(namespace, pod, port, path) {
       const connection = await dialPod(namespace, pod, port);
       if (connection === null) return null;
-      const request: HttpRequest = { method: 'GET', path, timeout: POD_TIMEOUT };
-      const options = { hostname: pod, port, path, createConnection: () => connection, headers: {} };
+      const request: HttpRequest = { method: 'GET', path };
+      const options = {
+        timeout: podTimeout,
+        hostname: pod,
+        port,
+        path,
+        createConnection: () => connection,
+        headers: {},
+      };
       const response = await orNull(roundTrip(http, request, options)).finally(() => connection.destroy());
       return response === null ? null : parseJson(response);
     },

@@ -49,7 +49,7 @@ async function converge(context: RunContext, ports: RunPorts, target: Target): P
     await kube.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
     record(context, { action: 'create', object: `Namespace ${namespace}`, fields: [] });
   }
-  const lock = { ...context, holder: ports.holder, labels: commonLabels(inputs, name) };
+  const lock = { ...context, leaving: ports.leaving, holder: ports.holder, labels: commonLabels(inputs, name) };
   await withLock(lock, async (assertHeld) => {
     for (let pass = 1; pass <= MOST_PASSES; pass++) {
       const intent = await intend(context, { ...target, namespaceExists: true });

@@ -11,6 +11,8 @@ import type { LoginPorts, VaultLogin } from '../vault/login.ts';
 export interface RunPorts {
   kube: KubeClient;
   vault: VaultClient;
+  /** For what a cancelled run gives back: clients that still send then, and give up within seconds. */
+  leaving: { kube: KubeClient };
   /** What reaching Vault asks of the Kubernetes API, when it goes through its service proxy. */
   vaultAccess: Access[];
   loginPorts: LoginPorts;

@@ -4,6 +4,7 @@ import { labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { MANAGER } from '../manager.ts';
 import { Problem } from '../problem.ts';
+import { together } from '../together.ts';
 import { checkHealth } from '../vault/preflight.ts';
 import type { RunContext } from './context.ts';
 import { type Progress, until } from './until.ts';
@@ -52,7 +53,7 @@ export async function waitForCertificates(context: RunContext): Promise<void> {
 export async function retryRefused({ kube, clock, log, namespace, name }: RunContext): Promise<void> {
   const certificates = await kube.list('Certificate', namespace, { labels: labelSelector(selectorLabels(name)) });
   const refused = certificates.filter(isRefused);
-  await Promise.all(
+  await together(
     refused.map(async (certificate) => {
       const conditions = conditionsOf(certificate).filter(({ type }) => type !== 'Issuing');
       const issuing = {

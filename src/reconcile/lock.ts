@@ -13,6 +13,8 @@ const ASK_EVERY = 2_000;
 
 export interface LockOptions {
   kube: KubeClient;
+  /** Gives the Lease back when the run is cancelled. */
+  leaving: { kube: KubeClient };
   clock: Clock;
   log: Log;
   namespace: string;
@@ -34,7 +36,7 @@ export interface LockOptions {
 export async function withLock<T>(options: LockOptions, work: (assertHeld: () => void) => Promise<T>): Promise<T> {
   const { clock } = options;
   let { lease, since: renewed } = await acquire(options);
-  let renewing: Promise<void> = Promise.resolve();
+  const ended = new AbortController();
 
   async function renew(): Promise<void> {
     const started = clock.now();
@@ -44,18 +46,28 @@ export async function withLock<T>(options: LockOptions, work: (assertHeld: () =>
     renewed = started;
   }
 
-  const timer = setInterval(() => {
-    renewing = renewing.then(renew);
-  }, RENEW_EVERY);
+  async function renewAgainAndAgain(): Promise<void> {
+    while (await slept(clock, RENEW_EVERY, ended.signal)) await renew();
+  }
+
+  const renewing = renewAgainAndAgain();
   try {
     return await work(() => {
       if (clock.now() - renewed > LEASE_SECONDS * 1000) throw lostProblem(options);
     });
   } finally {
-    clearInterval(timer);
+    ended.abort();
     await renewing;
     await release(options, lease);
   }
+}
+
+/** False when there is nothing to wait for any more: `needless` was aborted, or the run cancelled. */
+function slept(clock: Clock, milliseconds: number, needless: AbortSignal): Promise<boolean> {
+  return clock.sleep(milliseconds, needless).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Resolves to the Lease and the time (milliseconds) before it was written. */
@@ -86,8 +98,12 @@ async function acquire(options: LockOptions): Promise<{ lease: KubeObject; since
 }
 
 async function release(options: LockOptions, lease: KubeObject): Promise<void> {
+  const { leaving } = options;
   try {
-    await write(options, lease, '');
+    await write(options, lease, '').catch((error: unknown) => {
+      const isCancelled = error instanceof Problem && error.details.kind === 'cancelled';
+      return isCancelled ? write({ ...options, kube: leaving.kube }, lease, '') : Promise.reject(error);
+    });
   } catch {
     options.log.warning(
       `The lock on ${options.name} could not be released; it expires by itself after ${LEASE_SECONDS} s.`,

@@ -3,6 +3,7 @@ import type { KubeObject } from '../kube/object.ts';
 import { MANAGER } from '../manager.ts';
 import { PORTS, SERVER_CONTAINER } from '../nats/layout.ts';
 import { Problem } from '../problem.ts';
+import { together } from '../together.ts';
 import type { RunContext } from './context.ts';
 import { troubleText } from './diagnosis.ts';
 import { outsiderRestarts } from './outsiders.ts';
@@ -130,7 +131,7 @@ const REFUSAL = 'Failed to reload server configuration: ';
 /** Makes the kubelets bring changed files to the pods at once: by themselves they look about once a minute. */
 export async function touchPods({ kube, namespace }: RunContext, pods: string[], filesHash: string): Promise<void> {
   const patch = { metadata: { annotations: { [FILES_HASH_ANNOTATION]: filesHash } } };
-  await Promise.all(pods.map((pod) => kube.patch('Pod', namespace, pod, patch)));
+  await together(pods.map((pod) => kube.patch('Pod', namespace, pod, patch)));
 }
 
 /**

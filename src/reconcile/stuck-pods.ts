@@ -2,6 +2,7 @@ import { dig, digObjects, digText } from '../json.ts';
 import { describe } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { SERVER_CONTAINER } from '../nats/layout.ts';
+import { together } from '../together.ts';
 import type { RunContext } from './context.ts';
 import { record } from './record.ts';
 
@@ -22,7 +23,7 @@ export async function replaceStuckPods(
   if (!isObserved(statefulSet)) return;
   const revision = digText(statefulSet.status, 'updateRevision');
   const stuck = pods.filter((pod) => revisionOf(pod) !== revision && isStuck(pod));
-  await Promise.all(
+  await together(
     stuck.map(async (pod) => {
       if (!(await context.kube.remove(pod, GRACE))) return;
       const object = describe('Pod', pod.metadata.namespace, pod.metadata.name);

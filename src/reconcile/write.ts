@@ -9,6 +9,7 @@ import { type Kind, kindOf } from '../kube/resources.ts';
 import { CONFIG_FILE } from '../nats/layout.ts';
 import { configHash } from '../nats/restart.ts';
 import { Problem } from '../problem.ts';
+import { together } from '../together.ts';
 import { applyVault } from '../vault/plan.ts';
 import { writeBudget } from './budget.ts';
 import { retryRefused, waitForCertificates } from './certificates.ts';
@@ -50,6 +51,7 @@ export async function writePlan(
   desired: DesiredState,
   deployment: Deployment,
 ): Promise<void> {
+  context.report.unwritten = objectsOf(plan);
   await writeInventory(context, plan.inventory.during, deployment);
   const config = desired.objects.find((object) => isConfig(context, object));
   const reloads = plan.objects.some(
@@ -82,6 +84,15 @@ export async function writePlan(
   }
 }
 
+/** What a plan changes, as `record` names it. */
+function objectsOf({ vault, objects, prune }: Plan): string[] {
+  const inKubernetes = [...objects.map(({ object }) => object), ...prune];
+  return [
+    ...vault.map(({ path }) => `Vault ${path.join('/')}`),
+    ...inKubernetes.map(({ kind, metadata }) => describe(kind, metadata.namespace, metadata.name)),
+  ];
+}
+
 /** Whether it is the ConfigMap with nats.conf. */
 function isConfig({ namespace, name }: RunContext, { kind, metadata }: KubeObject): boolean {
   return kind === 'ConfigMap' && metadata.namespace === namespace && metadata.name === name;
@@ -103,7 +114,7 @@ async function writeVault(context: WriteContext, desired: DesiredVault): Promise
 async function writeObjects(context: WriteContext, plan: Plan, waves: Kind[][]): Promise<void> {
   for (const kinds of waves) {
     const wave = plan.objects.filter(({ object }) => kinds.includes(kindOf(object)));
-    await Promise.all(wave.map((change) => writeObject(context, change)));
+    await together(wave.map((change) => writeObject(context, change)));
   }
 }
 
@@ -179,7 +190,7 @@ async function apply(
 /** Removes what this version of the inputs does not want any more. */
 async function prune(context: WriteContext, plan: Plan): Promise<void> {
   context.assertHeld();
-  await Promise.all(
+  await together(
     plan.prune.map(async (object) => {
       const { namespace, name } = object.metadata;
       const removed = await context.kube.remove(object);

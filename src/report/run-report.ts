@@ -23,6 +23,8 @@ export interface RunReport {
   adaptations: Adaptation[];
   notices: Notice[];
   changes: Change[];
+  /** What the run has still to write: empty once it has. */
+  unwritten: string[];
   outputs: Outputs;
   /** Whether the cluster was waited for and found whole. */
   verified: boolean;
@@ -31,5 +33,5 @@ export interface RunReport {
 }
 
 export function emptyReport(): RunReport {
-  return { adaptations: [], notices: [], changes: [], outputs: {}, verified: false, leader: '' };
+  return { adaptations: [], notices: [], changes: [], unwritten: [], outputs: {}, verified: false, leader: '' };
 }

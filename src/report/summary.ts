@@ -27,6 +27,11 @@ export function renderSummary(report: RunReport, error: unknown): string {
       report.changes.map(({ action, object, fields }) => [action, code(object), listOf(fields)]),
     ),
     table(
+      'Not written, or not confirmed',
+      ['Object'],
+      report.unwritten.map((object) => [code(object)]),
+    ),
+    table(
       'Outputs',
       ['Output', 'Value'],
       Object.entries(report.outputs).map(([output, value]) => [code(output), code(value)]),

@@ -1,5 +1,6 @@
 import NodeVault from 'node-vault';
 import type { Clock } from '../clock.ts';
+import { PATIENCE, type ServerPatience } from '../http/patience.ts';
 import { isTransient } from '../http/retry.ts';
 import type { HttpResponse, Transport } from '../http/transport.ts';
 import { dig, isJsonObject, type Json, type JsonObject, textsIn } from '../json.ts';
@@ -7,8 +8,6 @@ import { Problem } from '../problem.ts';
 import { escapedPath } from './path.ts';
 import { isAbsent, type LoginAttempt, notVault, parsed, refused, triedRequest, type VaultRequest } from './refusal.ts';
 
-/** Milliseconds for one request and, together with the attempts after it, before a failing Vault is given up. */
-const BUDGET = 10_000;
 const FIRST_DELAY = 250;
 const LONGEST_DELAY = 2_000;
 
@@ -49,12 +48,14 @@ export interface VaultConnection {
   /** Namespace of Vault Enterprise or OpenBao; '' for the root namespace. */
   namespace: string;
   clock: Clock;
+  /** 10 s for one request and, together with the attempts after it, before a failing Vault is given up, by default. */
+  patience?: ServerPatience;
   /** Called with a sentence when a sealed or failing Vault is waited for. */
   progress(message: string): void;
 }
 
 export function createVaultClient(connection: VaultConnection): VaultClient {
-  const { transport, pathPrefix, namespace, clock, progress } = connection;
+  const { transport, pathPrefix, namespace, clock, progress, patience = PATIENCE.vault } = connection;
   let token: string | null = null;
   let waiting = 0;
 
@@ -74,7 +75,7 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
         path: `${pathPrefix}/v1/${escapedPath(request.path)}${query}`,
         headers: headers(request.path),
         ...(body === undefined ? {} : { body }),
-        timeout: BUDGET,
+        timeout: patience.request,
         idempotent: false,
       });
       return { response };
@@ -90,7 +91,7 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
     body?: JsonObject,
   ) {
     const request: VaultRequest = { method, path, pathPrefix, namespace, login };
-    const deadline = clock.now() + BUDGET;
+    const deadline = clock.now() + patience.retries;
     for (let count = 1; ; count++) {
       const outcome = await attempt(request, query, body);
       const delay = delayBefore(count, outcome);
@@ -100,7 +101,7 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
       }
       // Requests go side by side: one of them tells what all of them wait for.
       if (count === 1 && waiting === 0)
-        progress(`${waitReason(outcome, pathPrefix === '')} Waiting for it, up to ${BUDGET / 1000} s.`);
+        progress(`${waitReason(outcome, pathPrefix === '')} Waiting for it, up to ${patience.retries / 1000} s.`);
       waiting++;
       await clock.sleep(delay).finally(() => waiting--);
     }

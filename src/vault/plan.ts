@@ -1,4 +1,5 @@
 import type { DesiredVault } from '../desired/state.ts';
+import { together } from '../together.ts';
 import type { VaultClient } from './client.ts';
 import { diffVault, readVault, type VaultChange } from './objects.ts';
 import { checkOwnership } from './ownership.ts';
@@ -22,7 +23,7 @@ export async function applyVault(client: VaultClient, desired: DesiredVault): Pr
   const written: VaultChange[] = [];
   for (const kind of ['policy', 'pkiRole', 'authRole'] as const) {
     const wave = (await planVault(client, desired)).filter((change) => change.kind === kind);
-    await Promise.all(wave.map((change) => client.write(change.path, change.body)));
+    await together(wave.map((change) => client.write(change.path, change.body)));
     written.push(...wave);
   }
   await planVault(client, desired);

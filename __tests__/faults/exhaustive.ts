@@ -1,0 +1,211 @@
+import type { RecordedRequest } from '../../simulator/requests.ts';
+import { writesIn } from '../../simulator/requests.ts';
+import { type Simulator, startSimulator } from '../../simulator/simulator.ts';
+import { Problem } from '../../src/problem.ts';
+import { FAULTS, patienceWith } from './faults.ts';
+import { differencesOf, leftState, type NormalForm, wantedState } from './normal-form.ts';
+import { type Outcome, type Process, startProcess } from './process.ts';
+import { VirtualTime } from './virtual-time.ts';
+
+interface Values {
+  [input: string]: string;
+}
+
+/** Runs one after the other; the last one is what is disturbed. */
+export interface Scenario {
+  before: Values[];
+  inputs: Values;
+}
+
+/** One request of the undisturbed run: the nth of its method and path. */
+interface Place {
+  request: RecordedRequest;
+  nth: number;
+}
+
+export interface Tally {
+  cases: number;
+  succeeded: number;
+  failed: number;
+  killed: number;
+  /** Places that the disturbed run did not come to. */
+  notReached: string[];
+  /** What was left, where nobody else has left just that: each time the next run was made. */
+  statesLeft: number;
+  findings: string[];
+}
+
+/** Where an answer that is lost leaves a token that nobody can revoke any more: it expires. */
+const ANSWERS_ABOUT_TOKENS = /\/v1\/auth\/(approle\/login|token\/revoke-self)$/;
+
+/** A simulated world in which one run is disturbed again and again. */
+export class Exhaustive {
+  readonly #simulator: Simulator;
+  readonly #time: VirtualTime;
+  readonly #inputs: Values;
+  readonly #restore: () => void;
+  readonly #began: number;
+  readonly #wanted: NormalForm;
+  readonly places: Place[];
+  /** By what a disturbed run left, what is wrong with the runs that follow on that. */
+  readonly #known = new Map<string, string[]>();
+
+  private constructor(
+    simulator: Simulator,
+    time: VirtualTime,
+    inputs: Values,
+    start: { restore: () => void; began: number },
+    undisturbed: { wanted: NormalForm; places: Place[] },
+  ) {
+    this.#simulator = simulator;
+    this.#time = time;
+    this.#inputs = inputs;
+    this.#restore = start.restore;
+    this.#began = start.began;
+    this.#wanted = undisturbed.wanted;
+    this.places = undisturbed.places;
+  }
+
+  static async prepare({ before, inputs }: Scenario): Promise<Exhaustive> {
+    VirtualTime.start();
+    const simulator = await startSimulator({ speed: 0 });
+    const time = new VirtualTime(simulator);
+    const { auth } = simulator.vault.namespace();
+    auth.get('approle')?.roles.set('deployer', { token_policies: ['root'], token_ttl: 3600 });
+    auth.get('approle')?.roleIds.set('role-id', 'deployer');
+    auth.get('approle')?.secretIds.add('secret-id');
+    const common = {
+      name: 'nats',
+      kubeconfig: simulator.kubeconfig,
+      create_namespace: 'true',
+      vault_auth_method: 'approle',
+      vault_role: '',
+      vault_role_id: 'role-id',
+      vault_secret_id: 'secret-id',
+    };
+    for (const values of before) await undisturbed(time, { ...common, ...values });
+    const start = { restore: simulator.snapshot(), began: Date.now() };
+    const seen = simulator.requests.length;
+    await undisturbed(time, { ...common, ...inputs });
+    const places = placesOf(simulator.requests.slice(seen));
+    return new Exhaustive(simulator, time, { ...common, ...inputs }, start, {
+      wanted: wantedState(simulator),
+      places,
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#simulator.close();
+  }
+
+  /** Has each request meet the fault, one in each run. */
+  async tally(fault: string, places = this.places): Promise<Tally> {
+    const tally: Tally = {
+      cases: 0,
+      succeeded: 0,
+      failed: 0,
+      killed: 0,
+      notReached: [],
+      statesLeft: 0,
+      findings: [],
+    };
+    for (const place of places) await this.#disturb(fault, place, tally);
+    return tally;
+  }
+
+  async #disturb(fault: string, place: Place, tally: Tally): Promise<void> {
+    const name = `${place.request.method} ${place.request.path} (${place.nth}) meets ${fault}`;
+    this.#restore();
+    this.#time.set(this.#began);
+    this.#simulator.requests.length = 0;
+    const { struck, outcome } = await this.#runWith(fault, place);
+    tally.cases += 1;
+    if (!struck) tally.notReached.push(name);
+    const wrong: string[] = [];
+    if (outcome.end === 'done') {
+      tally.succeeded += 1;
+      wrong.push(...differencesOf(this.#wanted, wantedState(this.#simulator)));
+    } else if (outcome.end === 'failed') {
+      tally.failed += 1;
+      wrong.push(...unclear(outcome.error));
+    } else tally.killed += 1;
+    if (this.#simulator.vault.tokens.alive.length > 0 && !ANSWERS_ABOUT_TOKENS.test(place.request.path)) {
+      wrong.push('a token of Vault stays');
+    }
+    const left = leftState(this.#simulator);
+    if (!this.#known.has(left)) {
+      tally.statesLeft += 1;
+      this.#known.set(left, await this.#goOn());
+    }
+    wrong.push(...(this.#known.get(left) ?? []));
+    tally.findings.push(...wrong.map((words) => `${name}: ${words}`));
+  }
+
+  async #runWith(fault: string, { request, nth }: Place): Promise<{ struck: boolean; outcome: Outcome }> {
+    const { faults } = this.#simulator;
+    let struck = false;
+    let process: Process | undefined;
+    const effect = FAULTS[fault]?.(request);
+    if (effect === undefined) throw new Error(`no such fault: ${fault}`);
+    faults.clear();
+    faults.add({
+      ...(effect.effect === 'kill' || effect.effect === 'cancel' ? { effect: 'none' } : effect),
+      matches: ({ method, path }) => method === request.method && path === request.path,
+      nth,
+      struck: () => {
+        struck = true;
+        if (effect.effect === 'kill') process?.kill();
+        if (effect.effect === 'cancel') process?.cancel();
+        if (effect.effect === 'hang') this.#time.pass(patienceWith(request));
+      },
+    });
+    process = startProcess(this.#time, this.#inputs);
+    const outcome = await this.#time.during(process.ended);
+    faults.clear();
+    return { struck, outcome };
+  }
+
+  /** What is wrong with the next run, and with the one after that, which must have nothing to write. */
+  async #goOn(): Promise<string[]> {
+    const next = await this.#time.during(startProcess(this.#time, this.#inputs).ended);
+    if (next.end !== 'done') return [`the next run ${wordsOf(next)}`];
+    const wrong = differencesOf(this.#wanted, wantedState(this.#simulator)).map(
+      (words) => `after the next run ${words}`,
+    );
+    const seen = this.#simulator.requests.length;
+    const third = await this.#time.during(startProcess(this.#time, this.#inputs).ended);
+    if (third.end !== 'done') wrong.push(`the run after the next ${wordsOf(third)}`);
+    const writes = writesIn(this.#simulator.requests.slice(seen)).map(({ method, path }) => `${method} ${path}`);
+    if (writes.length > 0) wrong.push(`the run after the next writes: ${writes.join(', ')}`);
+    return wrong;
+  }
+}
+
+async function undisturbed(time: VirtualTime, inputs: Values): Promise<void> {
+  const outcome = await time.during(startProcess(time, inputs).ended);
+  if (outcome.end !== 'done') throw new Error(`the undisturbed run ${wordsOf(outcome)}`);
+}
+
+function wordsOf(outcome: Outcome): string {
+  return outcome.end === 'failed' ? `fails: ${outcome.error}` : outcome.end;
+}
+
+function placesOf(requests: RecordedRequest[]): Place[] {
+  const counts = new Map<string, number>();
+  return requests.map((request) => {
+    const key = `${request.method} ${request.path}`;
+    const nth = (counts.get(key) ?? 0) + 1;
+    counts.set(key, nth);
+    return { request, nth };
+  });
+}
+
+/** What an operator could not act on. */
+function unclear(error: unknown): string[] {
+  if (!(error instanceof Problem))
+    return [`ends with what is no Problem: ${error instanceof Error ? error.stack : error}`];
+  const { tried, reason, next } = error.details;
+  return [tried, reason, next].some((part) => part === '' || /undefined|\[object|\bat .*:\d+:\d+/.test(part))
+    ? [`ends with unclear words: ${error.message}`]
+    : [];
+}

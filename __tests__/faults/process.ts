@@ -1,0 +1,139 @@
+import type { Clock } from '../../src/clock.ts';
+import { openConnections } from '../../src/connections.ts';
+import { parseInputs } from '../../src/inputs/parse.ts';
+import { Problem } from '../../src/problem.ts';
+import { emptyReport } from '../../src/report/run-report.ts';
+import { run } from '../../src/run.ts';
+import { revoke } from '../../src/vault/login.ts';
+import { recordedLog } from '../fakes/log.ts';
+import { environmentWith } from '../inputs/environment-with.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+/** How a main step ended; 'killed' without a word. */
+export type Outcome = { end: 'done' | 'killed' } | { end: 'failed'; error: unknown };
+
+/** Milliseconds, in real time, after which a server that hangs is given up. */
+const REQUEST_TIMEOUT = 100;
+const PATIENCE = {
+  kubernetes: { request: REQUEST_TIMEOUT, retries: 15_000 },
+  vault: { request: REQUEST_TIMEOUT, retries: 10_000 },
+  pod: REQUEST_TIMEOUT,
+};
+
+/** A main step and its post step as a runner would start them, but for the process around them. */
+export interface Process {
+  /** Ends it as SIGKILL does: its connections break off, it sends nothing more, and nothing of it goes on. */
+  kill(): void;
+  /** Tells it to end, as SIGINT does. */
+  cancel(): void;
+  /** How the main step ended; the post step has ended by then. */
+  ended: Promise<Outcome>;
+}
+
+let started = 0;
+
+export function startProcess(time: VirtualTime, values: { [input: string]: string }): Process {
+  let dead = false;
+  const { promise: killed, resolve: tellKilled } = Promise.withResolvers<Outcome>();
+  const environment = environmentWith(values);
+  const { inputs } = parseInputs(environment);
+  const cancellation = new AbortController();
+  const cancelled = cancellation.signal;
+  const clock = time.clock(() => dead, cancelled);
+  const log = recordedLog();
+  const open = (clock: Clock, cancelled: AbortSignal) =>
+    openConnections(inputs, environment, {
+      clock,
+      userAgent: 'faults',
+      progress: log.info,
+      mask: () => {},
+      cancelled,
+      patience: PATIENCE,
+    });
+  const connections = open(clock, cancelled);
+  const mortal = <T extends object>(client: T): T => survivedBy(client, () => dead);
+  let token: string | null = null;
+
+  async function main(): Promise<Outcome> {
+    started += 1;
+    try {
+      await run(
+        inputs,
+        {
+          kube: mortal(connections.kube),
+          leaving: { kube: mortal(connections.leaving.kube) },
+          vault: mortal(connections.vault),
+          vaultAccess: connections.vaultAccess,
+          clock,
+          log,
+          deployment: { actionVersion: '1.0.0', repository: 'acme/messaging', commit: '4f2f1e7', runUrl: 'run' },
+          loginPorts: { idToken: async () => '', readFile: async () => '' },
+          onLogin(login) {
+            token = login.revocable ? login.token : null;
+          },
+          setOutputs: () => {},
+          holder: `run ${started}`,
+        },
+        emptyReport(),
+      );
+      return { end: 'done' };
+    } catch (error) {
+      return { end: 'failed', error };
+    } finally {
+      connections.close();
+    }
+  }
+
+  /** The runner starts the post step after a main step that was killed, too. A token that it cannot revoke expires. */
+  async function post(): Promise<void> {
+    if (token === null) return;
+    const { vault, close } = open(
+      time.clock(() => false),
+      new AbortController().signal,
+    );
+    vault.setToken(token);
+    await revoke(vault)
+      .catch(() => {})
+      .finally(close);
+  }
+
+  async function whole(): Promise<Outcome> {
+    const outcome = await Promise.race([main(), killed]);
+    await post();
+    return outcome;
+  }
+
+  return {
+    kill() {
+      dead = true;
+      connections.close();
+      tellKilled({ end: 'killed' });
+    },
+    cancel() {
+      cancellation.abort(
+        new Problem({ kind: 'cancelled', tried: 'Running', reason: 'The run was cancelled.', next: 'Run again.' }),
+      );
+    },
+    ended: whole(),
+  };
+}
+
+/** The client, of which nobody hears again once its process is dead. */
+function survivedBy<T extends object>(client: T, isDead: () => boolean): T {
+  const never = new Promise<never>(() => {});
+  return new Proxy(client, {
+    get(target, property) {
+      const method: unknown = Reflect.get(target, property);
+      if (typeof method !== 'function') return method;
+      return (...given: unknown[]) => {
+        if (isDead()) return never;
+        const answer: unknown = Reflect.apply(method, target, given);
+        if (!(answer instanceof Promise)) return answer;
+        return answer.then(
+          (value) => (isDead() ? never : value),
+          (error) => (isDead() ? never : Promise.reject(error)),
+        );
+      };
+    },
+  });
+}

@@ -1,0 +1,83 @@
+/**
+ * Disturbs every request of an apply, an upgrade and a destroy run with every fault, one in each run, and looks at what comes of
+ * it: npm run faults. With the name of a scenario, a part and the number of parts it does that part alone.
+ */
+import { fork } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { Exhaustive, type Tally } from './exhaustive.ts';
+import { FAULTS } from './faults.ts';
+import { SCENARIOS } from './scenarios.ts';
+
+/** Shares of a scenario's requests, each in a process of its own. */
+const PARTS = 4;
+
+interface Share {
+  scenario: string;
+  fault: string;
+  tally: Tally;
+}
+
+async function disturb(name: string, part: number, parts: number): Promise<void> {
+  const scenario = SCENARIOS[name];
+  if (scenario === undefined)
+    throw new Error(`no such scenario: ${name}; known are ${Object.keys(SCENARIOS).join(', ')}`);
+  const exhaustive = await Exhaustive.prepare(scenario);
+  const { length } = exhaustive.places;
+  const places = exhaustive.places.slice(
+    Math.floor((length * part) / parts),
+    Math.floor((length * (part + 1)) / parts),
+  );
+  for (const fault of Object.keys(FAULTS)) {
+    const share: Share = { scenario: name, fault, tally: await exhaustive.tally(fault, places) };
+    if (process.send === undefined) console.log(share);
+    else process.send(share);
+  }
+  await exhaustive.close();
+}
+
+function start(args: string[], take: (share: Share) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = fork(import.meta.filename, args);
+    child.on('message', take);
+    child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${args.join(' ')}: exit code ${code}`))));
+  });
+}
+
+async function disturbAll(): Promise<void> {
+  const started = performance.now();
+  const shares: Share[] = [];
+  const waiting = Object.keys(SCENARIOS).flatMap((name) =>
+    Array.from({ length: PARTS }, (_, part) => [name, String(part), String(PARTS)]),
+  );
+  await Promise.all(
+    Array.from({ length: availableParallelism() }, async () => {
+      for (let args = waiting.shift(); args !== undefined; args = waiting.shift()) {
+        await start(args, (share) => shares.push(share));
+      }
+    }),
+  );
+  const tallies = shares.map(({ tally }) => tally);
+  for (const scenario of Object.keys(SCENARIOS)) {
+    for (const fault of Object.keys(FAULTS)) {
+      const these = shares.filter((share) => share.scenario === scenario && share.fault === fault);
+      console.log(`${scenario}, ${fault}: ${countsOf(these.map(({ tally }) => tally))}`);
+    }
+  }
+  const findings = tallies.flatMap((tally) => tally.findings);
+  for (const finding of findings) console.log(finding);
+  const seconds = Math.round((performance.now() - started) / 1000);
+  console.log(`All together: ${countsOf(tallies)}; ${seconds} s.`);
+  if (findings.length > 0) process.exitCode = 1;
+}
+
+function countsOf(tallies: Tally[]): string {
+  const sum = (count: (tally: Tally) => number) => tallies.reduce((total, tally) => total + count(tally), 0);
+  return (
+    `${sum(({ cases }) => cases)} cases, ${sum(({ succeeded }) => succeeded)} succeeded, ` +
+    `${sum(({ failed }) => failed)} failed with a clear error, ${sum(({ killed }) => killed)} killed, ` +
+    `${sum(({ statesLeft }) => statesLeft)} states left to go on from, ${sum(({ findings }) => findings.length)} findings`
+  );
+}
+
+const [scenario, part, parts] = process.argv.slice(2);
+await (scenario === undefined ? disturbAll() : disturb(scenario, Number(part ?? 0), Number(parts ?? 1)));
