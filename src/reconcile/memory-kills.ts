@@ -28,12 +28,15 @@ export function memoryKills(pods: KubeObject[]): string[] {
 
 /** What to set minimum_memory_mb to, by the streams that the servers tell of as far as they still answer. */
 export async function memoryAdvice(context: RunContext): Promise<string> {
-  const reports = await serverReports(context);
-  const streams = Math.max(0, ...reports.map(({ jsz }) => Number(dig(jsz ?? undefined, 'streams') ?? 0)));
+  const answers = (await serverReports(context)).flatMap(({ jsz }) => jsz ?? []);
+  const streams = Math.max(0, ...answers.map((jsz) => Number(dig(jsz, 'streams') ?? 0)));
   const versions = resolveVersions(context.inputs);
   const { request } = chosenMemory(context.inputs, versions);
   const carrying = memoryFor(streams, versions.abilities);
-  const held = streams === 0 ? 'no server tells how many streams it holds' : `a server holds ${streams} streams`;
+  const held =
+    answers.length === 0
+      ? 'no server tells how many streams it holds'
+      : `a server holds ${streams} ${streams === 1 ? 'stream' : 'streams'}`;
   return (
     `Set the input minimum_memory_mb to ${carrying > request ? carrying : 2 * request} or more: it is ${request}, ${held}, ` +
     `and each that is written takes up to ${STREAM_MEMORY} MB, large messages with consumers more.`

@@ -101,6 +101,9 @@ async function creationTrouble(
   return { kind: 'StatefulSet', name: metadata.name, uid, container: '', reason, next, patience: CREATION_PATIENCE };
 }
 
+/** What is said of a claim that gets no volume; other events of its are the usual course. */
+const NO_VOLUME = ['ProvisioningFailed', 'ExternalProvisioning', 'FailedBinding'];
+
 const CHECK_STORAGE =
   'See that the StorageClass exists, that its provisioner runs and has room (kubectl get storageclass,pv), and that a quota allows the volumes.';
 
@@ -113,7 +116,8 @@ async function claimTroubles({ kube, namespace }: RunContext, pod: KubeObject): 
       const claim = await kube.get('PersistentVolumeClaim', namespace, name);
       if (claim === null || digText(claim.status, 'phase') === 'Bound') return [];
       const uid = digText(claim.metadata, 'uid');
-      const event = latest(await kube.list('Event', namespace, { fields: `involvedObject.uid=${uid},type=Warning` }));
+      const events = await kube.list('Event', namespace, { fields: `involvedObject.uid=${uid}` });
+      const event = latest(events.filter(({ reason }) => NO_VOLUME.includes(text(reason))));
       return event === undefined ? [] : [`claim ${name}: ${digText(event, 'message')}`];
     });
   return (await Promise.all(words)).flat();
