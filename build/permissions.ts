@@ -27,6 +27,8 @@ function exampleOf(mode: string): Inputs {
     INPUT_MODE: mode,
     INPUT_NAMESPACE: 'messaging',
     INPUT_CREATE_NAMESPACE: 'true',
+    INPUT_DELETE_DATA: `${mode === 'destroy'}`,
+    INPUT_DELETE_NAMESPACE: `${mode === 'destroy'}`,
     INPUT_MONITORING_ENABLED: 'true',
     INPUT_VOLUNTARY_DISRUPTION_WINDOW_ENABLED: 'true',
     INPUT_CERTIFICATE_ISSUER: 'internal',
@@ -145,12 +147,13 @@ function role(kind: 'Role' | 'ClusterRole', namespace: string | null, rules: str
 /** The rule with its comments; nothing where the mode does not need it. */
 function ruleLines({ kinds, subresource, verbs, names, when, why }: Rule, inputs: Inputs): string[] {
   const [kind] = kinds;
-  if (kind === undefined || verbs[inputs.mode].length === 0) return [];
+  const sent = verbs[inputs.mode] ?? [];
+  if (kind === undefined || sent.length === 0) return [];
   const rule = {
     group: groupOf(RESOURCES[kind]),
     resources: kinds.map((each) => resourceText(each, subresource)),
     names: (names?.(inputs) ?? []).filter((name) => name !== null),
-    verbs: [...verbs[inputs.mode]],
+    verbs: [...sent],
   };
   return [
     ...(when === undefined ? [] : [`  # ${when}`]),

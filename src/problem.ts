@@ -37,6 +37,11 @@ export class Problem extends Error {
   }
 }
 
+/** Whether somebody ended the run, rather than something that failed. */
+export function isCancelled(error: unknown): boolean {
+  return error instanceof Problem && error.details.kind === 'cancelled';
+}
+
 /** What others said may bring line breaks, and a full stop of its own before ours. */
 function oneSentence(words: string): string {
   return words

@@ -1,9 +1,10 @@
 import type { Inputs } from './inputs/table.ts';
 import { apply } from './modes/apply.ts';
+import { destroy } from './modes/destroy.ts';
 import type { Mode, RunPorts } from './modes/mode.ts';
 import type { RunReport } from './report/run-report.ts';
 
-const MODES: { [mode in Inputs['mode']]: Mode } = { apply };
+const MODES: { [mode in Inputs['mode']]: Mode } = { apply, destroy };
 
 /** Does what the inputs ask for. Rejects with a Problem; `report` tells how far it came. */
 export async function run(inputs: Inputs, ports: RunPorts, report: RunReport): Promise<void> {

@@ -9,6 +9,8 @@ export interface World extends Simulator {
   /** What a workflow passes: a named cluster in namespace demo, by a handed-in Vault token. */
   inputs: Values;
   apply(overrides?: Values, environment?: Values): Promise<Ending>;
+  /** The same in mode destroy. */
+  destroy(overrides?: Values): Promise<Ending>;
   post(main: Ending, overrides?: Values): Promise<Ending>;
   /** Runs the work and tells which writes were sent meanwhile: "PATCH /api/v1/...", without their query. */
   writesDuring(work: () => Promise<unknown>): Promise<string[]>;
@@ -33,6 +35,7 @@ export async function startWorld(options: SimulatorOptions = {}): Promise<World>
     ...simulator,
     inputs,
     apply: (overrides = {}, environment = {}) => runMain({ ...inputs, ...overrides }, environment),
+    destroy: (overrides = {}) => runMain({ ...inputs, mode: 'destroy', ...overrides }),
     post: (main, overrides = {}) => runPost({ ...inputs, ...overrides }, main.state),
     async writesDuring(work) {
       const before = simulator.requests.length;

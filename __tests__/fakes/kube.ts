@@ -126,6 +126,10 @@ export function fakeKube(journal: string[] = []): FakeKube {
         .filter((object) => selects(labels, (key) => object.metadata.labels?.[key]))
         .filter((object) => selects(fields, (key) => digText(object, ...key.split('.'))));
     },
+    async listMetadata(kind, namespace) {
+      const found = await fake.list(kind, namespace);
+      return found.map(({ apiVersion, metadata }) => ({ apiVersion, kind, metadata }));
+    },
     async apply(object, { dryRun = false, manager = MANAGER, takesFrom = [] } = {}) {
       const key = keyOf(object);
       const conflict = new ApplyConflict(object, fake.conflicts.get(key) ?? []);
@@ -172,6 +176,12 @@ export function fakeKube(journal: string[] = []): FakeKube {
       fake.take(kindOf(object), object.metadata.name, object.metadata.namespace);
       record('delete', object);
       return true;
+    },
+    async removeUnchanged(object) {
+      const live = objects.get(keyOf(object));
+      if (live === undefined) return 'gone';
+      if (live.metadata.resourceVersion !== object.metadata.resourceVersion) return 'changed';
+      return (await fake.remove(object)) ? 'removed' : 'changed';
     },
     isAllowed: async (access) => !fake.denies(access),
     identity: async () => fake.identifies,

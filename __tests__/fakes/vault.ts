@@ -42,6 +42,12 @@ export function fakeVaultClient(journal: string[] = []): FakeVaultClient {
       fake.store.set(key, structuredClone(body));
       return null;
     },
+    async delete(path) {
+      const key = path.join('/');
+      if (!fake.store.delete(key)) return;
+      fake.writes.push(`delete ${key}`);
+      journal.push(`vault delete ${key}`);
+    },
     health: async () => ({ initialized: true, sealed: fake.sealed, standby: false, version: '1.20.0' }),
     setToken(token) {
       fake.token = token;

@@ -30,6 +30,7 @@ describe('what each input accepts', () => {
     ['sla_target', '3', 3],
     ['log_level', 'trace', 'trace'],
     ['mode', 'apply', 'apply'],
+    ['mode', 'destroy', 'destroy'],
     ['fsync_interval_seconds', '0', 0],
     ['fsync_interval_seconds', ' 3 ', 3],
     ['fsync_interval_seconds', '600', 600],
@@ -135,9 +136,8 @@ describe('what each input refuses, and what it says', () => {
     ['log_level', 'DEBUG', 'log_level "DEBUG" must be one of info, debug, trace: did you mean debug?'],
     ['log_level', 'inof', ': did you mean info?'],
     ['zone_spread', 'none', 'zone_spread "none" must be one of required, preferred, off'],
-    ['mode', 'destroy', 'mode "destroy" is not available yet, this version knows only apply'],
-    ['mode', 'plan', 'mode "plan" is not available yet, this version knows only apply'],
-    ['mode', 'aply', 'mode "aply" must be apply: did you mean apply?'],
+    ['mode', 'plan', 'mode "plan" is not available yet, this version knows only apply, destroy'],
+    ['mode', 'aply', 'mode "aply" must be one of apply, destroy: did you mean apply?'],
     ['wait', 'yes', 'wait "yes" must be true or false: write true'],
     ['wait', '1', ': write true'],
     ['wait', 'on', ': write true'],
@@ -246,6 +246,15 @@ describe('what each input refuses, and what it says', () => {
       expect(finding).not.toContain('write 1000');
     },
   );
+});
+
+test('consent to a loss is taken in mode destroy only', () => {
+  const consent = { delete_data: 'true', delete_namespace: 'true' };
+  expect(findingsOf(consent)).toEqual([
+    'delete_data is for mode destroy only, and mode is apply',
+    'delete_namespace is for mode destroy only, and mode is apply',
+  ]);
+  expect(findingsOf({ mode: 'destroy', ...consent })).toEqual([]);
 });
 
 describe('rules between inputs', () => {
@@ -376,7 +385,7 @@ describe('the message', () => {
       log_level: 'debgu',
       vault_auth_method: 'token',
       vault_tokn: 'hvs.CAESIJ',
-      mode: 'destroy',
+      mode: 'plan',
     });
     expect(problem?.details.kind).toBe('input');
     expect(problem?.message).toMatchInlineSnapshot(`
@@ -384,7 +393,7 @@ describe('the message', () => {
   - namespace is missing: it must be the name of a namespace: lower-case letters, digits and "-", at most 63 characters
   - log_level "debgu" must be one of info, debug, trace: did you mean debug?
   - fsync_interval_seconds "10s" must be a whole number of seconds from 0 to 600: write the number without a unit
-  - mode "destroy" is not available yet, this version knows only apply
+  - mode "plan" is not available yet, this version knows only apply, destroy
   - vault_token is missing: vault_auth_method token needs it
   - vault_tokn is not an input of this action: did you mean vault_token?
 Correct the inputs of the step ("with:") and run the workflow again."

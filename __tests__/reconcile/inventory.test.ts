@@ -7,15 +7,19 @@ import {
   isCurrent,
   recordedKinds,
   recordedNamespaces,
+  recordedVault,
   renderInventory,
+  unknownKinds,
 } from '../../src/reconcile/inventory.ts';
 import { fakeKube } from '../fakes/kube.ts';
 
 const DEPLOYMENT = { actionVersion: '1.2.3', repository: 'org/repo', commit: 'abc', runUrl: 'https://ci.example/1' };
 const LABELS = { 'app.kubernetes.io/managed-by': 'kube-nats-action' };
 
+const VAULT = { pkiMounts: ['pki/internal'], authPaths: ['kubernetes', 'k8s/b'] };
+
 function inventory(groupKinds: string[], name = 'nats-a', namespaces: string[] = []): KubeObject {
-  return renderInventory('demo', name, LABELS, { groupKinds, namespaces }, DEPLOYMENT);
+  return renderInventory('demo', name, LABELS, { groupKinds, namespaces, vault: VAULT }, DEPLOYMENT);
 }
 
 function object(kind: string, apiVersion: string): KubeObject {
@@ -42,7 +46,14 @@ test('an inventory names its id, its tool, the kinds and who deployed', () => {
         'applyset.kubernetes.io/additional-namespaces': '',
       },
     },
-    data: { repository: 'org/repo', commit: 'abc', 'run-url': 'https://ci.example/1', 'action-version': '1.2.3' },
+    data: {
+      repository: 'org/repo',
+      commit: 'abc',
+      'run-url': 'https://ci.example/1',
+      'action-version': '1.2.3',
+      'vault-pki-mounts': 'pki/internal',
+      'vault-auth-paths': 'kubernetes\nk8s/b',
+    },
   });
 });
 
@@ -54,6 +65,17 @@ test('other namespaces are recorded and read back', () => {
   expect(recordedNamespaces(written)).toEqual(['images', 'others']);
   expect(recordedNamespaces(inventory(['A']))).toEqual([]);
   expect(recordedNamespaces(null)).toEqual([]);
+});
+
+test('where the cluster is in Vault is recorded and read back', () => {
+  expect(recordedVault(inventory(['A']))).toEqual(VAULT);
+  expect(recordedVault(null)).toEqual({ pkiMounts: [], authPaths: [] });
+});
+
+test('kinds of a later version are told', () => {
+  expect(unknownKinds(inventory(['Certificate.cert-manager.io', 'Gateway.x.io', 'Service']))).toEqual(['Gateway.x.io']);
+  expect(unknownKinds(inventory([]))).toEqual([]);
+  expect(unknownKinds(null)).toEqual([]);
 });
 
 describe('the kinds', () => {
@@ -76,11 +98,12 @@ describe('the kinds', () => {
   });
 
   test('tell whether the inventory has to be written', () => {
-    const scope = { groupKinds: ['A', 'B'], namespaces: [] };
+    const scope = { groupKinds: ['A', 'B'], namespaces: [], vault: VAULT };
     expect(isCurrent(inventory(['A', 'B']), scope)).toBe(true);
     expect(isCurrent(inventory(['A', 'B']), { ...scope, groupKinds: ['A'] })).toBe(false);
     expect(isCurrent(inventory(['A', 'B']), { ...scope, namespaces: ['images'] })).toBe(false);
-    expect(isCurrent(null, { groupKinds: [], namespaces: [] })).toBe(false);
+    expect(isCurrent(inventory(['A', 'B']), { ...scope, vault: { ...VAULT, authPaths: [] } })).toBe(false);
+    expect(isCurrent(null, { ...scope, groupKinds: [] })).toBe(false);
   });
 });
 

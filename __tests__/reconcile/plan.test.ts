@@ -35,12 +35,21 @@ function desired(...objects: KubeObject[]): DesiredState {
   return { objects, shares: [], vault: desiredVault(), notices: [] };
 }
 
+/** Where it is in Vault. */
+const VAULT = { pkiMounts: ['pki/internal'], authPaths: ['kubernetes'] };
+
 /** A cluster as an earlier run left it, and the plan for what is wanted now. */
 async function afterRun(...objects: KubeObject[]) {
   const context = contextWith();
   for (const object of objects) await context.kube.apply(object);
   const kinds = [...new Set(objects.map(({ kind }) => kind))].sort();
-  const inventory = renderInventory('demo', 'nats-a', {}, { groupKinds: kinds, namespaces: [] }, DEPLOYMENT);
+  const inventory = renderInventory(
+    'demo',
+    'nats-a',
+    {},
+    { groupKinds: kinds, namespaces: [], vault: VAULT },
+    DEPLOYMENT,
+  );
   const { policy, pkiRoles, authRole } = desiredVault();
   context.vault.store.set(`sys/policies/acl/${policy.name}`, { policy: policy.rules });
   for (const { path, parameters } of [...pkiRoles, authRole]) context.vault.store.set(path.join('/'), parameters);
@@ -67,7 +76,7 @@ describe('a plan', () => {
     const made = await makePlan(sources, desired(configMap('a')), null);
     expect(made.objects).toMatchObject([{ action: 'create', object: { metadata: { name: 'a' } }, fields: [] }]);
     expect(made.vault.map(({ action }) => action)).toEqual(['create', 'create', 'create', 'create']);
-    const scope = { groupKinds: ['ConfigMap'], namespaces: [] };
+    const scope = { groupKinds: ['ConfigMap'], namespaces: [], vault: VAULT };
     expect(made.inventory).toEqual({ current: false, during: scope, after: scope });
   });
 
@@ -116,8 +125,8 @@ describe('a plan', () => {
     expect(made.prune.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual(['Service old']);
     expect(made.inventory).toEqual({
       current: false,
-      during: { groupKinds: ['ConfigMap', 'Service'], namespaces: [] },
-      after: { groupKinds: ['ConfigMap'], namespaces: [] },
+      during: { groupKinds: ['ConfigMap', 'Service'], namespaces: [], vault: VAULT },
+      after: { groupKinds: ['ConfigMap'], namespaces: [], vault: VAULT },
     });
   });
 
@@ -183,7 +192,9 @@ describe('objects of the right names', () => {
 
   test("are not, when they are another cluster's inventory", async () => {
     const { plan, kube } = await afterRun(configMap('a'));
-    await kube.apply(renderInventory('demo', 'nats-b', {}, { groupKinds: [], namespaces: [] }, DEPLOYMENT));
+    await kube.apply(
+      renderInventory('demo', 'nats-b', {}, { groupKinds: [], namespaces: [], vault: VAULT }, DEPLOYMENT),
+    );
     await expect(plan(configMap('a'), configMap('nats-b-inventory'))).rejects.toThrow('was not made by this action');
   });
 });
@@ -270,7 +281,7 @@ describe('fields in objects of others', () => {
         options: { manager: share.manager, takesFrom: [] },
       },
     ]);
-    expect(made.inventory.after).toEqual({ groupKinds: ['ConfigMap'], namespaces: ['images'] });
+    expect(made.inventory.after).toEqual({ groupKinds: ['ConfigMap'], namespaces: ['images'], vault: VAULT });
     expect(kube.writes).toEqual([]);
   });
 
@@ -283,7 +294,7 @@ describe('fields in objects of others', () => {
       'demo',
       'nats-a',
       {},
-      { groupKinds: ['ConfigMap'], namespaces: ['images'] },
+      { groupKinds: ['ConfigMap'], namespaces: ['images'], vault: VAULT },
       DEPLOYMENT,
     );
     const wanted = { ...desired(configMap('a')), shares: [images({})] };

@@ -5,6 +5,7 @@ export function desiredVault(owner = 'uid-1/demo/nats-a', namespace = 'demo'): D
   return {
     owner,
     pkiMount: ['pki', 'internal'],
+    authPath: ['kubernetes'],
     clients: { users: ['admin-nats-a', 'reader-nats-a'], hosts: ['nats-a-0.nats-a-headless.demo.svc.cluster.local'] },
     pkiRoles: [
       pkiRole(owner, 'nats-admin-nats-a', ['admin-nats-a'], 57_600),

@@ -169,8 +169,11 @@ function handle(
 
 /** The object, or its metadata alone where that is what the request accepts. */
 function inForm(object: StoredObject, accept: string): JsonObject {
-  if (!accept.includes('as=PartialObjectMetadata')) return object;
-  return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata };
+  return accept.includes('as=PartialObjectMetadata') ? metadataOnly(object) : object;
+}
+
+function metadataOnly({ metadata }: StoredObject): JsonObject {
+  return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata };
 }
 
 function list(cluster: Cluster, request: SimulatedRequest, { resource, namespace }: Address): SimulatedResponse {
@@ -179,12 +182,17 @@ function list(cluster: Cluster, request: SimulatedRequest, { resource, namespace
   const items = cluster.store
     .list(resource, namespace === '' ? undefined : namespace)
     .filter((object) => byLabel(object.metadata.labels ?? {}) && byField(object));
+  const metadata = { resourceVersion: cluster.store.version };
+  if (request.headers.accept?.includes('as=PartialObjectMetadataList')) {
+    const identity = { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1' };
+    return { status: 200, body: { ...identity, metadata, items: items.map(metadataOnly) } };
+  }
   return {
     status: 200,
     body: {
       kind: `${resource.kind}List`,
       apiVersion: apiVersionOf(resource),
-      metadata: { resourceVersion: cluster.store.version },
+      metadata,
       // Items of a list carry no apiVersion and kind, except those of custom resources.
       items: isCustom(resource) ? items : items.map(({ apiVersion, kind, ...rest }) => rest),
     },

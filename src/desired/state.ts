@@ -79,6 +79,8 @@ export interface DesiredVault {
   owner: string;
   /** Where the PKI secrets engine is mounted, in segments. */
   pkiMount: string[];
+  /** Where the Kubernetes auth method is enabled, in segments below auth/. */
+  authPath: string[];
   /** What a client certificate has to name for the servers to take its holder for a user, or for another server. */
   clients: { users: string[]; hosts: string[] };
   pkiRoles: VaultObject[];

@@ -135,7 +135,12 @@ function initialSize(inputs: Inputs): string {
   return quantity(inputs.persistence_initial_storage_gb * 1024);
 }
 
+/** The label by which the volumes of one cluster are told, on claims of any age. */
+export function claimGroup(namespace: string, cluster: string): Labels {
+  return { [PVC_GROUP]: pvcGroup({ namespace, cluster }) };
+}
+
 /** A label's value holds 63 characters; the end of it alone is unique within the namespace. */
-function pvcGroup({ namespace, cluster }: Names): string {
+function pvcGroup({ namespace, cluster }: Pick<Names, 'namespace' | 'cluster'>): string {
   return `${namespace}.${cluster}`.slice(-63).replace(/^[^a-z0-9]+/, '');
 }

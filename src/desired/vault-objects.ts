@@ -30,6 +30,7 @@ export function vaultObjects(inputs: Inputs, names: Names, identities: Identity[
   return {
     owner,
     pkiMount,
+    authPath: inputs.vault_kubernetes_auth_path.split('/'),
     clients: {
       users: ROLES.map((role) => userName(names.cluster, role)),
       // A ClusterIssuer has a role that signs the servers' names, and is meant to.

@@ -27,6 +27,7 @@ export function crossCheck(inputs: Partial<Inputs>): string[] {
     ...checkStorageLimit(inputs),
     ...checkPullThrough(inputs),
     ...checkNetworkPolicy(inputs),
+    ...checkConsent(inputs),
   ];
 }
 
@@ -60,6 +61,14 @@ function checkPullThrough({
 }: Partial<Inputs>): string[] {
   if (!registry || enabled !== false) return [];
   return [`pull_through_registry "${registry}" needs pull_through_cache_enabled: true`];
+}
+
+/** Consent to a loss must not lie around in a step that does something else today. */
+function checkConsent({ mode, ...inputs }: Partial<Inputs>): string[] {
+  if (mode === undefined || mode === 'destroy') return [];
+  return (['delete_data', 'delete_namespace'] as const)
+    .filter((name) => inputs[name] === true)
+    .map((name) => `${name} is for mode destroy only, and mode is ${mode}`);
 }
 
 function checkNetworkPolicy(inputs: Partial<Inputs>): string[] {

@@ -390,10 +390,20 @@ export const INPUTS = {
 
   mode: choice({
     group: 'Behaviour',
-    options: ['apply'],
-    later: ['plan', 'destroy'],
+    options: ['apply', 'destroy'],
+    later: ['plan'],
     default: 'apply',
-    sentence: 'What to do: bring the cluster up or change it.',
+    sentence: 'What to do: bring the cluster up or change it (apply), or remove it (destroy).',
+  }),
+  delete_data: boolean({
+    group: 'Behaviour',
+    default: false,
+    sentence: 'Whether mode destroy deletes the data volumes too. Kept, a cluster of the same name finds them again.',
+  }),
+  delete_namespace: boolean({
+    group: 'Behaviour',
+    default: false,
+    sentence: 'Whether mode destroy deletes the namespace too, when nothing else is left in it.',
   }),
   wait: boolean({
     group: 'Behaviour',

@@ -31,6 +31,8 @@ export interface KubeClient {
   getMetadata(kind: Kind, namespace: string | undefined, name: string): Promise<KubeObject | null>;
   /** Objects carry their kind, unlike in the API server's own lists. An absent CRD or namespace is an empty list. */
   list(kind: Kind, namespace: string | undefined, selectors?: ListSelectors): Promise<KubeObject[]>;
+  /** The same objects with nothing but their metadata, as getMetadata answers them. */
+  listMetadata(kind: Kind, namespace: string | undefined): Promise<KubeObject[]>;
   /**
    * Server-side apply. Resolves to the object as it is stored, or with `dryRun` as it would be. Rejects with
    * ApplyConflict when another manager holds a field; those that `takesFrom` names have to give theirs up.
@@ -54,6 +56,8 @@ export interface KubeClient {
    * @param options gracePeriodSeconds in place of a pod's own
    */
   remove(object: KubeObject, options?: { gracePeriodSeconds?: number }): Promise<boolean>;
+  /** Deletes the object as it was read, with what it owns; one that changed since stays as it is. */
+  removeUnchanged(object: KubeObject): Promise<'removed' | 'gone' | 'changed'>;
   isAllowed(access: Access): Promise<boolean>;
   /** Whom the API server takes the caller for: "system:serviceaccount:ci:deployer". Null where it does not tell. */
   identity(): Promise<string | null>;
@@ -102,6 +106,7 @@ export interface ListSelectors {
 
 /** https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches */
 const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
+const METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /** Answers to a port-forward that no waiting changes: no credentials, no permission, a kubelet that takes none. */
 const FORWARD_REFUSALS = [401, 403, 405];
@@ -158,6 +163,26 @@ export function createKubeClient(
     throw statusProblem(tried, response);
   }
 
+  async function listed(resource: Resource, namespace: string | undefined, request: HttpRequest) {
+    const tried = `Listing ${resource.plural}${namespace === undefined ? '' : ` in namespace ${namespace}`}`;
+    const answer = await exchange(tried, request, [404]);
+    return answer === null ? [] : listItems(resource, answer);
+  }
+
+  /** Resolves to the status of the answer: that of success, 404 or 409. */
+  async function sendDelete(object: KubeObject, preconditions: JsonObject, options: JsonObject): Promise<number> {
+    const { name, namespace } = object.metadata;
+    const tried = `Deleting ${describe(object.kind, namespace, name)}`;
+    const response = await send(tried, {
+      method: 'DELETE',
+      path: pathOf(resourceOf(object), namespace, name),
+      body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions, ...options },
+      idempotent: true,
+    });
+    if (response.status < 300 || [404, 409].includes(response.status)) return response.status;
+    throw statusProblem(tried, response);
+  }
+
   return {
     get(kind, namespace, name) {
       const path = pathOf(RESOURCES[kind], namespace, name);
@@ -178,9 +203,14 @@ export function createKubeClient(
       if (selectors.fields !== undefined) query.set('fieldSelector', selectors.fields);
       if (selectors.limit !== undefined) query.set('limit', String(selectors.limit));
       const path = `${pathOf(resource, namespace)}${query.size === 0 ? '' : `?${query}`}`;
-      const tried = `Listing ${resource.plural}${namespace === undefined ? '' : ` in namespace ${namespace}`}`;
-      const answer = await exchange(tried, { method: 'GET', path }, [404]);
-      return answer === null ? [] : listItems(resource, answer);
+      return listed(resource, namespace, { method: 'GET', path });
+    },
+
+    async listMetadata(kind, namespace) {
+      const resource = RESOURCES[kind];
+      const headers = { accept: METADATA_LIST };
+      const objects = await listed(resource, namespace, { method: 'GET', path: pathOf(resource, namespace), headers });
+      return objects.map(({ apiVersion, metadata }) => ({ apiVersion, kind, metadata }));
     },
 
     async apply(object, { dryRun = false, manager = MANAGER, takesFrom = [] } = {}) {
@@ -236,18 +266,14 @@ export function createKubeClient(
     },
 
     async remove(object, options = {}) {
-      const { name, namespace, uid } = object.metadata;
-      const answer = await exchange(
-        `Deleting ${describe(object.kind, namespace, name)}`,
-        {
-          method: 'DELETE',
-          path: pathOf(resourceOf(object), namespace, name),
-          body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid }, ...options },
-          idempotent: true,
-        },
-        [404, 409],
-      );
-      return answer !== null;
+      return (await sendDelete(object, { uid: object.metadata.uid }, options)) < 300;
+    },
+
+    async removeUnchanged(object) {
+      const { uid, resourceVersion } = object.metadata;
+      // The default of some kinds is to leave behind what they own.
+      const status = await sendDelete(object, { uid, resourceVersion }, { propagationPolicy: 'Background' });
+      return status === 404 ? 'gone' : status === 409 ? 'changed' : 'removed';
     },
 
     async isAllowed(access) {

@@ -2,7 +2,7 @@ import { windowNotices } from '../desired/disruption/notices.ts';
 import { clusterOutputs } from '../desired/outputs.ts';
 import type { Inputs } from '../inputs/table.ts';
 import type { RunContext } from '../reconcile/context.ts';
-import { chooseName } from '../reconcile/identity.ts';
+import { chooseName, chooseRemoved } from '../reconcile/identity.ts';
 import { clustersIn } from '../reconcile/inventory.ts';
 import type { Intent } from '../reconcile/look.ts';
 import type { Target } from '../reconcile/preflight.ts';
@@ -20,9 +20,14 @@ export async function logIn(inputs: Inputs, { vault, loginPorts, onLogin }: RunP
 }
 
 /** Settles on the cluster's name, and tells all outputs that follow from it: a later step may fail. */
-export async function identify(inputs: Inputs, ports: RunPorts, target: Target): Promise<string> {
+export async function identify(
+  inputs: Inputs,
+  ports: RunPorts,
+  target: Pick<Target, 'namespaceExists' | 'clusterUid' | 'kubernetesVersion'>,
+): Promise<string> {
   const existing = target.namespaceExists ? await clustersIn(ports.kube, inputs.namespace) : [];
-  const name = chooseName(inputs.name, existing, target.clusterUid, inputs.namespace);
+  const choose = inputs.mode === 'destroy' ? chooseRemoved : chooseName;
+  const name = choose(inputs.name, existing, target.clusterUid, inputs.namespace);
   ports.log.info(`NATS cluster ${name} in namespace ${inputs.namespace}, Kubernetes ${target.kubernetesVersion}`);
   ports.setOutputs(clusterOutputs(inputs, name));
   return name;

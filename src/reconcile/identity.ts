@@ -15,7 +15,25 @@ export function chooseName(wanted: string | null, existing: string[], clusterUid
   const [only, ...others] = existing;
   if (only === undefined || existing.includes(derived)) return derived;
   if (others.length === 0) return only;
-  throw new Problem({
+  throw severalProblem(existing, namespace);
+}
+
+/**
+ * The cluster to remove. Where there are several it has to be named, also where a name is derived: the next run, which may
+ * be a repetition, would take another one.
+ */
+export function chooseRemoved(
+  wanted: string | null,
+  existing: string[],
+  clusterUid: string,
+  namespace: string,
+): string {
+  if (wanted === null && existing.length > 1) throw severalProblem(existing, namespace);
+  return chooseName(wanted, existing, clusterUid, namespace);
+}
+
+function severalProblem(existing: string[], namespace: string): Problem {
+  return new Problem({
     kind: 'input',
     tried: `Finding the NATS cluster in namespace ${namespace}`,
     reason: `There are several: ${existing.toSorted().join(', ')}.`,

@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { clusterOfInventory, ID_LABEL, inventoryId, inventoryName } from '../desired/apply-set.ts';
 import { type Labels, MANAGED_BY } from '../desired/labels.ts';
+import { digText } from '../json.ts';
 import { type KubeClient, labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { groupOf, type Kind, RESOURCES, resourceOf } from '../kube/resources.ts';
@@ -27,7 +29,18 @@ export interface Scope {
   groupKinds: string[];
   /** Other namespaces than the cluster's own. */
   namespaces: string[];
+  vault: VaultScope;
 }
+
+/** Where in Vault: all that the cluster has ever used, as a change of an input removes nothing there. */
+export interface VaultScope {
+  pkiMounts: string[];
+  /** Of Kubernetes auth methods. */
+  authPaths: string[];
+}
+
+const PKI_MOUNTS = 'vault-pki-mounts';
+const AUTH_PATHS = 'vault-auth-paths';
 
 /** "Certificate.cert-manager.io" for each kind among the objects, sorted: the form of the ApplySet specification. */
 export function groupKindsOf(objects: KubeObject[]): string[] {
@@ -50,10 +63,25 @@ export function recordedKinds(inventory: KubeObject | null): Kind[] {
     .filter((kind) => !KEPT.includes(kind));
 }
 
+/** What a later version recorded and this one does not know. */
+export function unknownKinds(inventory: KubeObject | null): string[] {
+  const recorded = inventory?.metadata.annotations?.[KINDS_ANNOTATION]?.split(',') ?? [];
+  return recorded.filter((groupKind) => groupKind !== '' && !Object.hasOwn(RESOURCES, groupKind.split('.')[0] ?? ''));
+}
+
 /** The other namespaces that the last run recorded. */
 export function recordedNamespaces(inventory: KubeObject | null): string[] {
   const recorded = inventory?.metadata.annotations?.[NAMESPACES_ANNOTATION] ?? '';
   return recorded.split(',').filter((namespace) => namespace !== '');
+}
+
+/** What the last run recorded of Vault; nothing of it without an inventory. */
+export function recordedVault(inventory: KubeObject | null): VaultScope {
+  const recorded = (key: string) =>
+    digText(inventory?.data, key)
+      .split('\n')
+      .filter((path) => path !== '');
+  return { pkiMounts: recorded(PKI_MOUNTS), authPaths: recorded(AUTH_PATHS) };
 }
 
 /** The inventory object, telling where the objects are and who deployed. */
@@ -82,16 +110,19 @@ export function renderInventory(
       commit: deployment.commit,
       'run-url': deployment.runUrl,
       'action-version': deployment.actionVersion,
+      [PKI_MOUNTS]: scope.vault.pkiMounts.join('\n'),
+      [AUTH_PATHS]: scope.vault.authPaths.join('\n'),
     },
   };
 }
 
 /** Whether the inventory tells exactly this, so that the run has nothing to write to it. */
-export function isCurrent(inventory: KubeObject | null, { groupKinds, namespaces }: Scope): boolean {
+export function isCurrent(inventory: KubeObject | null, { groupKinds, namespaces, vault }: Scope): boolean {
   const annotations = inventory?.metadata.annotations ?? {};
   return (
     annotations[KINDS_ANNOTATION] === groupKinds.join(',') &&
-    annotations[NAMESPACES_ANNOTATION] === namespaces.join(',')
+    annotations[NAMESPACES_ANNOTATION] === namespaces.join(',') &&
+    isDeepStrictEqual(recordedVault(inventory), vault)
   );
 }
 

@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts';
-import type { Labels } from '../desired/labels.ts';
+import { type Labels, MANAGED_BY, selectorLabels } from '../desired/labels.ts';
 import { digText, isJsonObject } from '../json.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
+import { MANAGER } from '../manager.ts';
 import { Problem } from '../problem.ts';
 import type { Log } from '../report/log.ts';
 
@@ -24,6 +25,8 @@ export interface LockOptions {
   holder: string;
   /** Milliseconds since the epoch; waiting for another holder ends then. */
   deadline: number;
+  /** Whether the Lease goes as well when the work has succeeded, as the cluster is no more. */
+  removes?: boolean;
 }
 
 /**
@@ -51,14 +54,17 @@ export async function withLock<T>(options: LockOptions, work: (assertHeld: () =>
   }
 
   const renewing = renewAgainAndAgain();
+  let removes = false;
   try {
-    return await work(() => {
+    const result = await work(() => {
       if (clock.now() - renewed > LEASE_SECONDS * 1000) throw lostProblem(options);
     });
+    removes = options.removes === true && isLockOf(lease, options.name);
+    return result;
   } finally {
     ended.abort();
     await renewing;
-    await release(options, lease);
+    await (removes ? remove(options, lease) : release(options, lease));
   }
 }
 
@@ -109,6 +115,25 @@ async function release(options: LockOptions, lease: KubeObject): Promise<void> {
       `The lock on ${options.name} could not be released; it expires by itself after ${LEASE_SECONDS} s.`,
     );
   }
+}
+
+/** Who waits for it makes a new one. A Lease that cannot be deleted is given back. */
+async function remove(options: LockOptions, lease: KubeObject): Promise<void> {
+  const { kube, namespace, name, holder } = options;
+  try {
+    if ((await kube.removeUnchanged(lease)) !== 'changed') return;
+    // The answer to the last renewal may have got lost.
+    const current = await kube.get('Lease', namespace, name);
+    if (current !== null && holderOf(current) === holder) await kube.removeUnchanged(current);
+  } catch {
+    await release(options, lease);
+  }
+}
+
+/** Whether a run made the Lease for this cluster, rather than somebody else one of its name. */
+export function isLockOf({ metadata: { labels = {} } }: KubeObject, cluster: string): boolean {
+  const own = { ...selectorLabels(cluster), [MANAGED_BY]: MANAGER };
+  return Object.entries(own).every(([key, value]) => labels[key] === value);
 }
 
 /** Null when the Lease is another's by now. One that only changed is written still: the answer to a write may get lost. */

@@ -7,10 +7,10 @@ import type { KubeObject } from '../kube/object.ts';
 import { groupOf, type Kind, kindOf, RESOURCES } from '../kube/resources.ts';
 
 /**
- * What a mode sends about objects, in verbs of the Kubernetes API. Server-side apply is a patch, and a create as well where
+ * What a mode sends about objects, in verbs of the Kubernetes API; a mode that is not named sends nothing. Server-side apply is a patch, and a create as well where
  * it makes the object: https://kubernetes.io/docs/reference/using-api/server-side-apply/
  */
-type Verbs = { readonly [mode in Inputs['mode']]: readonly string[] };
+type Verbs = { readonly [mode in Inputs['mode']]?: readonly string[] };
 
 /** A rule of a Role or ClusterRole: the preflight asks for it, and docs/permissions.md has it. */
 export interface Rule {
@@ -28,13 +28,25 @@ export interface Rule {
   why?: string;
 }
 
-const LASTING: Verbs = { apply: ['get', 'list', 'create', 'patch'] };
+const LASTING: Verbs = { apply: ['get', 'list', 'create', 'patch'], destroy: ['list', 'delete'] };
 /** Of kinds that other inputs, or a feature that is switched off, may leave over. */
-const REMOVABLE: Verbs = { apply: ['get', 'list', 'create', 'patch', 'delete'] };
+const REMOVABLE: Verbs = { apply: ['get', 'list', 'create', 'patch', 'delete'], destroy: ['list', 'delete'] };
+
+/** Whether the namespace is looked through for what is left in it: for these kinds, by API group, beside those of clusters. */
+const LOOKED_THROUGH: Kind[][] = [['Secret'], ['Lease'], ['Deployment', 'DaemonSet'], ['Job', 'CronJob'], ['Ingress']];
+const deletesNamespace = ({ delete_namespace }: Inputs) => delete_namespace;
+const WITH_NAMESPACE = 'With delete_namespace only.';
+
+/** What keeps a namespace from being deleted with a cluster, whosever it is. */
+export const KEEPING_NAMESPACE: Kind[] = [
+  ...(['StatefulSet', 'Pod', 'PersistentVolumeClaim', 'ConfigMap', 'Service', 'Issuer', 'Certificate'] as const),
+  ...LOOKED_THROUGH.flat(),
+];
 
 /** In the cluster's namespace, of every cluster. */
 export const IN_NAMESPACE: Rule[] = [
-  { kinds: ['ConfigMap', 'ServiceAccount'], verbs: REMOVABLE },
+  { kinds: ['ConfigMap'], verbs: { ...REMOVABLE, destroy: ['get', 'list', 'delete'] } },
+  { kinds: ['ServiceAccount'], verbs: REMOVABLE },
   { kinds: ['Service'], verbs: LASTING },
   { kinds: ['StatefulSet'], verbs: LASTING },
   { kinds: ['PodDisruptionBudget'], verbs: LASTING },
@@ -42,8 +54,13 @@ export const IN_NAMESPACE: Rule[] = [
   { kinds: ['Role', 'RoleBinding'], verbs: REMOVABLE },
   { kinds: ['Issuer', 'Certificate'], verbs: REMOVABLE },
   { kinds: ['Certificate'], subresource: 'status', verbs: { apply: ['patch'] }, why: 'asks again after a refusal' },
-  { kinds: ['Lease'], verbs: { apply: ['get', 'create', 'update'] }, why: 'the lock' },
+  {
+    kinds: ['Lease'],
+    verbs: { apply: ['get', 'create', 'update'], destroy: ['get', 'create', 'update', 'delete'] },
+    why: 'the lock',
+  },
   { kinds: ['Secret'], verbs: { apply: ['get'] }, why: 'certificates, to verify them' },
+  { kinds: ['Secret'], verbs: { destroy: ['get', 'delete'] }, why: 'those of Certificates, which stay else' },
   {
     kinds: ['ServiceAccount'],
     subresource: 'token',
@@ -57,10 +74,24 @@ export const IN_NAMESPACE: Rule[] = [
     verbs: { apply: ['get', 'list', 'patch'] },
     why: 'their labels and annotations',
   },
+  { kinds: ['PersistentVolumeClaim'], verbs: { destroy: ['list'] }, why: 'tell what is kept' },
   { kinds: ['Pod'], verbs: { apply: ['list', 'patch', 'delete'] }, why: 'reload, and restart one at a time' },
+  { kinds: ['Pod'], verbs: { destroy: ['list', 'delete'] }, why: 'wait for them, and those without an owner' },
   // A WebSocket begins as a GET, and takes create as well from Kubernetes 1.35 on: https://kep.k8s.io/4006
   { kinds: ['Pod'], subresource: 'portforward', verbs: { apply: ['get', 'create'] }, why: 'health of the servers' },
   { kinds: ['Pod'], subresource: 'log', verbs: { apply: ['get'] }, why: 'tell why a server does not start' },
+  {
+    kinds: ['PersistentVolumeClaim'],
+    verbs: { destroy: ['delete'] },
+    isAsked: ({ delete_data }) => delete_data,
+    when: 'With delete_data only.',
+  },
+  ...LOOKED_THROUGH.map((kinds) => ({
+    kinds,
+    verbs: { destroy: ['list'] },
+    isAsked: deletesNamespace,
+    when: WITH_NAMESPACE,
+  })),
 ];
 
 /** In the cluster's namespace, where inputs ask for it and the target serves the kinds. */
@@ -87,7 +118,7 @@ export const OPTIONAL: (Rule & Required<Pick<Rule, 'isAsked'>>)[] = [
 
 /** How the target is equipped. */
 export const CLUSTER_WIDE: Rule[] = [
-  { kinds: ['Namespace'], verbs: { apply: ['get'] } },
+  { kinds: ['Namespace'], verbs: { apply: ['get'], destroy: ['get'] } },
   { kinds: ['Node'], verbs: { apply: ['list'] }, why: 'whether any has a zone' },
   { kinds: ['StorageClass'], verbs: { apply: ['list'] } },
   { kinds: ['PriorityClass'], verbs: { apply: ['get'] }, names: () => [PRIORITY_CLASS] },
@@ -104,11 +135,17 @@ export const CLUSTER_WIDE: Rule[] = [
     isAsked: ({ create_namespace }) => create_namespace,
     when: 'With create_namespace only.',
   },
+  {
+    kinds: ['Namespace'],
+    verbs: { destroy: ['delete'] },
+    isAsked: deletesNamespace,
+    when: WITH_NAMESPACE,
+  },
 ];
 
 /** In the namespace of the node image cache. */
 export const IN_IMAGE_CACHE: Rule[] = [
-  { kinds: ['ConfigMap'], verbs: { apply: ['get', 'patch'] }, names: () => IMAGE_CACHES },
+  { kinds: ['ConfigMap'], verbs: { apply: ['get', 'patch'], destroy: ['get', 'patch'] }, names: () => IMAGE_CACHES },
 ];
 
 /** Each permission that a run on the namespace needs, as an access review asks for it. */
@@ -117,7 +154,7 @@ export function neededAccess(inputs: Inputs, apis: ReadonlySet<string>): Access[
     ...rule,
     kinds: kinds.filter((kind) => isServed(kind, apis)),
   }));
-  return [...accessesOf([...IN_NAMESPACE, ...optional], inputs, inputs.namespace), ...accessesOf(CLUSTER_WIDE, inputs)];
+  return [...accessesOf([...IN_NAMESPACE, ...optional], inputs, inputs.namespace), ...clusterWideAccess(inputs)];
 }
 
 /** What removing needs that an earlier run recorded, its kinds and other namespaces, and this one does not ask for. */
@@ -128,6 +165,21 @@ export function removalAccess(inputs: Inputs, kinds: Kind[], namespaces: string[
   const removal = dropped.flatMap((kind) => ['list', 'delete'].map((verb) => accessTo(kind, verb, inputs.namespace)));
   const leavesCache = !inputs.node_image_cached_enabled && namespaces.includes(IMAGE_CACHE_NAMESPACE);
   return [...removal, ...(leavesCache ? imageCacheAccess(inputs) : [])];
+}
+
+/** What removing any cluster needs in its namespace. */
+export function destroyAccess(inputs: Inputs): Access[] {
+  return accessesOf(IN_NAMESPACE, inputs, inputs.namespace);
+}
+
+/** What removing objects of these kinds needs. */
+export function kindAccess(inputs: Inputs, kinds: Kind[]): Access[] {
+  return accessesOf([{ kinds, verbs: LASTING }], inputs, inputs.namespace);
+}
+
+/** What a look at the target as a whole needs. */
+export function clusterWideAccess(inputs: Inputs): Access[] {
+  return accessesOf(CLUSTER_WIDE, inputs);
 }
 
 /** What removing these objects needs: that of another release may be of a kind that this one never removes. */
@@ -162,7 +214,7 @@ function accessesOf(rules: Rule[], inputs: Inputs, namespace?: string): Access[]
     .filter(({ isAsked }) => isAsked?.(inputs) ?? true)
     .flatMap(({ kinds, subresource, verbs, names }) =>
       kinds.flatMap((kind) =>
-        verbs[inputs.mode].flatMap((verb) =>
+        (verbs[inputs.mode] ?? []).flatMap((verb) =>
           (names?.(inputs) ?? [null]).map((name) => accessTo(kind, verb, namespace, subresource, name)),
         ),
       ),

@@ -1,5 +1,5 @@
 import { inventoryId, MEMBER_LABEL } from '../desired/apply-set.ts';
-import type { DesiredState, Share } from '../desired/state.ts';
+import type { DesiredState, DesiredVault, Share } from '../desired/state.ts';
 import { digText, isJsonObject, type JsonObject } from '../json.ts';
 import { type ApplyOptions, describe, type KubeClient } from '../kube/client.ts';
 import { ApplyConflict } from '../kube/errors.ts';
@@ -9,9 +9,18 @@ import { MANAGER } from '../manager.ts';
 import { Problem } from '../problem.ts';
 import type { VaultClient } from '../vault/client.ts';
 import type { VaultChange } from '../vault/objects.ts';
+import { pathText } from '../vault/path.ts';
 import { planVault } from '../vault/plan.ts';
 import { differences, type FieldDifference } from './difference.ts';
-import { groupKindsOf, isCurrent, recordedKinds, recordedNamespaces, type Scope } from './inventory.ts';
+import {
+  groupKindsOf,
+  isCurrent,
+  recordedKinds,
+  recordedNamespaces,
+  recordedVault,
+  type Scope,
+  type VaultScope,
+} from './inventory.ts';
 import { appliedBy, isOwn } from './ownership.ts';
 
 /** One object that differs from what it should be. */
@@ -59,7 +68,11 @@ export async function makePlan(
 ): Promise<Plan> {
   const { kube, namespace, name, namespaceExists } = sources;
   const { objects: members, shares } = desired;
-  const after = { groupKinds: groupKindsOf(members), namespaces: otherNamespaces(shares, namespace) };
+  const after = {
+    groupKinds: groupKindsOf(members),
+    namespaces: otherNamespaces(shares, namespace),
+    vault: vaultScope(desired.vault, inventory),
+  };
   const [vault, objects, prune] = await Promise.all([
     planVault(sources.vault, desired.vault),
     namespaceExists ? planObjects(sources, desired) : members.map((object) => creation(object, {})),
@@ -68,8 +81,18 @@ export async function makePlan(
   const during = {
     groupKinds: union(after.groupKinds, groupKindsOf(prune)),
     namespaces: union(after.namespaces, recordedNamespaces(inventory)),
+    vault: after.vault,
   };
   return { vault, objects, prune, inventory: { current: isCurrent(inventory, after), during, after } };
+}
+
+/** Where this cluster has objects in Vault, or had: what an earlier run left at another path is not removed before the cluster is. */
+function vaultScope({ pkiMount, authPath }: DesiredVault, inventory: KubeObject | null): VaultScope {
+  const { pkiMounts, authPaths } = recordedVault(inventory);
+  return {
+    pkiMounts: union(pkiMounts, [pathText(pkiMount)]),
+    authPaths: union(authPaths, [pathText(authPath)]),
+  };
 }
 
 /** Where this cluster has fields in objects of others; a share without fields takes back what an earlier run shared. */

@@ -30,8 +30,19 @@ export interface RunReport {
   verified: boolean;
   /** JetStream's meta leader; '' before it is verified, and for a single server. */
   leader: string;
+  /** How it ended, in a sentence, where that is not the cluster's health. */
+  conclusion: string;
 }
 
 export function emptyReport(): RunReport {
-  return { adaptations: [], notices: [], changes: [], unwritten: [], outputs: {}, verified: false, leader: '' };
+  return {
+    adaptations: [],
+    notices: [],
+    changes: [],
+    unwritten: [],
+    outputs: {},
+    verified: false,
+    leader: '',
+    conclusion: '',
+  };
 }

@@ -41,7 +41,7 @@ export function renderSummary(report: RunReport, error: unknown): string {
     .join('\n\n');
 }
 
-function outcome({ changes, verified, leader }: RunReport, error: unknown): string {
+function outcome({ changes, verified, leader, conclusion }: RunReport, error: unknown): string {
   if (error instanceof Problem) {
     const { kind, tried, reason, findings = [], next } = error.details;
     const list = findings.map((finding) => `- ${escaped(finding)}`).join('\n');
@@ -54,8 +54,11 @@ function outcome({ changes, verified, leader }: RunReport, error: unknown): stri
       .join('\n\n');
   }
   if (error !== null) return '**Failed** by a defect of this action: see the log.';
-  const count = `${changes.length} ${changes.length === 1 ? 'change' : 'changes'} made`;
-  return `**${changes.length === 0 ? 'Nothing to change' : count}.** ${healthOf(verified, leader)}`;
+  const count =
+    changes.length === 0
+      ? 'Nothing to change'
+      : `${changes.length} ${changes.length === 1 ? 'change' : 'changes'} made`;
+  return conclusion === '' ? `**${count}.** ${healthOf(verified, leader)}` : `**${conclusion}** ${count}.`;
 }
 
 function healthOf(verified: boolean, leader: string): string {

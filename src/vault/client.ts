@@ -5,6 +5,7 @@ import { isTransient } from '../http/retry.ts';
 import type { HttpResponse, Transport } from '../http/transport.ts';
 import { dig, isJsonObject, type Json, type JsonObject, textsIn } from '../json.ts';
 import { Problem } from '../problem.ts';
+import { VaultAbsent } from './absence.ts';
 import { escapedPath } from './path.ts';
 import { isAbsent, type LoginAttempt, notVault, parsed, refused, triedRequest, type VaultRequest } from './refusal.ts';
 
@@ -34,6 +35,8 @@ export interface VaultClient {
   readText(path: string[]): Promise<string | null>;
   /** The answer's JSON, or null where Vault answers with nothing (204). `login`: the write is one. */
   write(path: string[], body: JsonObject, login?: LoginAttempt): Promise<JsonObject | null>;
+  /** Resolves when nothing is stored at the path any more, also where nothing was. */
+  delete(path: string[]): Promise<void>;
   /** Works on a sealed or uninitialised server too; waits up to 10 s for a sealed one. */
   health(): Promise<VaultHealth>;
   /** The token sent from now on; null: none. */
@@ -120,7 +123,7 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
   async function send(options: NodeVaultRequest): Promise<NodeVaultResponse> {
     const { segments: path, method, query, login, json } = options;
     const { request, response } = await exchange({ path, method, login }, query, json);
-    if (options.method === 'GET' && isAbsent(response)) return nodeVaultResponse(null);
+    if (['GET', 'DELETE'].includes(method) && isAbsent(response)) return nodeVaultResponse(null);
     if (response.status < 200 || response.status > 299) throw refused(request, response, secretsIn(options.json));
     const body = options.text ? response.body : parsed(response);
     if (typeof body === 'string' && !options.text) throw notVault(request, response.status);
@@ -149,6 +152,9 @@ export function createVaultClient(connection: VaultConnection): VaultClient {
     async write(path, body, login) {
       const answer: Json = await vault.write(escapedPath(path), body, { segments: path, login });
       return isJsonObject(answer) ? answer : null;
+    },
+    async delete(path) {
+      await vault.delete(escapedPath(path), { segments: path });
     },
     async health() {
       const { request, response } = await exchange(
@@ -248,15 +254,16 @@ const CONNECTION_ADVICE: { code: RegExp; next: string }[] = [
 function unreachable(request: VaultRequest, error: Error): Problem {
   const code = codeOf(error);
   const advice = CONNECTION_ADVICE.find((candidate) => candidate.code.test(code))?.next;
-  return new Problem({
+  const direct = request.pathPrefix === '';
+  const details = {
     kind: 'connection',
     tried: triedRequest(request),
     reason: `${error.message || code}.`,
-    next:
-      request.pathPrefix === ''
-        ? (advice ?? 'Check vault_url and the network between the runner and Vault.')
-        : 'Vault is reached through the Kubernetes API server, which did not answer: check the kubeconfig and the network.',
-  });
+    next: direct
+      ? (advice ?? 'Check vault_url and the network between the runner and Vault.')
+      : 'Vault is reached through the Kubernetes API server, which did not answer: check the kubeconfig and the network.',
+  } as const;
+  return new VaultAbsent(details, direct && code === 'ENOTFOUND' ? 'gone' : 'silent');
 }
 
 function codeOf(error: Error): string {

@@ -9,7 +9,7 @@ import { pathText } from './path.ts';
 const SHOWN = 4;
 
 /** An object of the right name that is not this cluster's. */
-interface ForeignObject {
+export interface ForeignObject {
   path: string[];
   /** Whose it is, or why nobody knows. */
   words: string;
@@ -76,13 +76,13 @@ function foreignAuthRole(desired: DesiredVault, live: LiveVault, changes: VaultC
 }
 
 /** "clusterUid/namespace/name" from the policy's first line; null where it is not marked. */
-function policyOwner(rules: string): string | null {
+export function policyOwner(rules: string): string | null {
   const [first = ''] = rules.trim().split('\n');
   return first.startsWith(OWNER_MARK) ? first.slice(OWNER_MARK.length).trim() : null;
 }
 
 /** As many as there are marks on it: of one owner, unless somebody marked it by hand. */
-function roleOwners(role: JsonObject): string[] {
+export function roleOwners(role: JsonObject): string[] {
   return textsIn(role[OWNER_FIELD])
     .filter((uri) => uri.startsWith(OWNER_URI))
     .map((uri) => uri.slice(OWNER_URI.length));
@@ -98,7 +98,7 @@ function hasSameRules({ policy }: DesiredVault, live: string): boolean {
 }
 
 /** Whether it is bound, but to none of ours: one that was opened to all ("*") is still ours. */
-function isForOthers(bound: string[], ours: string[]): boolean {
+export function isForOthers(bound: string[], ours: string[]): boolean {
   return bound.length > 0 && !bound.some((name) => name === '*' || ours.includes(name));
 }
 
@@ -106,7 +106,7 @@ function changedFields(changes: VaultChange[], path: string[]): FieldChange[] {
   return changes.find((change) => pathText(change.path) === pathText(path))?.fields ?? [];
 }
 
-function ownedBy(desired: DesiredVault, path: string[], owner: string): ForeignObject {
+export function ownedBy(desired: DesiredVault, path: string[], owner: string): ForeignObject {
   const [uid = '', namespace, name] = owner.split('/');
   const cluster = desired.owner.startsWith(`${uid}/`)
     ? `this Kubernetes cluster (uid ${uid})`
@@ -114,7 +114,7 @@ function ownedBy(desired: DesiredVault, path: string[], owner: string): ForeignO
   return { path, words: `belongs to NATS cluster ${name} in namespace ${namespace} of ${cluster}`, owned: true };
 }
 
-function unmarked(path: string[], fields: FieldChange[]): ForeignObject {
+export function unmarked(path: string[], fields: FieldChange[]): ForeignObject {
   const values = fields.length === 0 ? '' : `, and other values: ${fields.map(difference).join(', ')}`;
   return { path, words: `has no mark of an owner${values}`, owned: false };
 }

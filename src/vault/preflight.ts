@@ -2,6 +2,7 @@ import type { DesiredVault } from '../desired/state.ts';
 import type { Inputs } from '../inputs/table.ts';
 import { dig, digText, isJsonObject, type Json, type JsonObject } from '../json.ts';
 import { Problem } from '../problem.ts';
+import { VaultAbsent } from './absence.ts';
 import type { VaultClient, VaultHealth } from './client.ts';
 import { policyPath } from './objects.ts';
 import { mountSegments, pathText } from './path.ts';
@@ -11,22 +12,22 @@ import { policyRule } from './refusal.ts';
 export async function checkHealth(client: VaultClient): Promise<VaultHealth> {
   const health = await client.health();
   if (!health.initialized) {
-    throw new Problem({
-      kind: 'vault',
-      tried: "Checking Vault's health",
-      reason: 'Vault is not initialised.',
-      next: 'Initialise and unseal it first (vault operator init, vault operator unseal).',
-    });
+    throw unready(
+      'Vault is not initialised.',
+      'Initialise and unseal it first (vault operator init, vault operator unseal).',
+    );
   }
   if (health.sealed) {
-    throw new Problem({
-      kind: 'vault',
-      tried: "Checking Vault's health",
-      reason: 'Vault is sealed, and stayed so for 10 s.',
-      next: 'Unseal it (vault operator unseal), then run this again.',
-    });
+    throw unready(
+      'Vault is sealed, and stayed so for 10 s.',
+      'Unseal it (vault operator unseal), then run this again.',
+    );
   }
   return health;
+}
+
+function unready(reason: string, next: string): VaultAbsent {
+  return new VaultAbsent({ kind: 'vault', tried: "Checking Vault's health", reason, next }, 'silent');
 }
 
 /**
@@ -71,17 +72,26 @@ export interface Need {
 }
 
 /**
- * What each mode does at which paths. Only auth roles tell creating from updating: measured on OpenBao 2.6.2, a write to
+ * What each mode does at which paths; nothing where it is not named. Only auth roles tell creating from updating: measured on OpenBao 2.6.2, a write to
  * the others always is an update.
  */
 const NEEDED: {
   pathsOf: (desired: DesiredVault) => string[][];
-  capabilities: { readonly [mode in Inputs['mode']]: readonly string[] };
+  capabilities: { readonly [mode in Inputs['mode']]?: readonly string[] };
   optionalFor?: string;
 }[] = [
-  { pathsOf: ({ pkiRoles }) => pkiRoles.map(({ path }) => path), capabilities: { apply: ['read', 'update'] } },
-  { pathsOf: ({ policy }) => [policyPath(policy.name)], capabilities: { apply: ['read', 'update'] } },
-  { pathsOf: ({ authRole }) => [authRole.path], capabilities: { apply: ['read', 'create', 'update'] } },
+  {
+    pathsOf: ({ pkiRoles }) => pkiRoles.map(({ path }) => path),
+    capabilities: { apply: ['read', 'update'], destroy: ['read', 'delete'] },
+  },
+  {
+    pathsOf: ({ policy }) => [policyPath(policy.name)],
+    capabilities: { apply: ['read', 'update'], destroy: ['read', 'delete'] },
+  },
+  {
+    pathsOf: ({ authRole }) => [authRole.path],
+    capabilities: { apply: ['read', 'create', 'update'], destroy: ['read', 'delete'] },
+  },
   {
     pathsOf: ({ pkiMount }) => [[...pkiMount, 'roles', '*']],
     capabilities: { apply: ['list', 'read'] },
@@ -92,8 +102,8 @@ const NEEDED: {
 /** All that a run asks of its Vault token's policies for the desired objects. */
 export function neededCapabilities(desired: DesiredVault, mode: Inputs['mode']): Need[] {
   return NEEDED.flatMap(({ pathsOf, capabilities, ...need }) =>
-    pathsOf(desired).map((path) => ({ ...need, path, capabilities: [...capabilities[mode]] })),
-  );
+    pathsOf(desired).map((path) => ({ ...need, path, capabilities: [...(capabilities[mode] ?? [])] })),
+  ).filter(({ capabilities }) => capabilities.length > 0);
 }
 
 /** What the token does about itself: Vault's policy named default has it, which a role can keep from its tokens. */

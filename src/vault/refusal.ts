@@ -2,6 +2,7 @@ import type { HttpRequest, HttpResponse } from '../http/transport.ts';
 import { isJsonObject, type Json } from '../json.ts';
 import { Problem, type ProblemKind } from '../problem.ts';
 import { redacted } from '../redact.ts';
+import { VaultAbsent } from './absence.ts';
 import { pathText } from './path.ts';
 
 /** What was sent to Vault, without its body: that may hold secrets. */
@@ -37,6 +38,8 @@ interface Refusal extends VaultRequest {
 interface Rule {
   when(refusal: Refusal): boolean;
   kind: ProblemKind;
+  /** Set where nothing can be said of what was asked for, as Vault or the mount is not there. */
+  absence?: VaultAbsent['absence'];
   next(refusal: Refusal): string;
 }
 
@@ -53,9 +56,10 @@ const RULES: Rule[] = [
     kind: 'permission',
     next: (refusal) => {
       const { namespace, port } = proxiedService(refusal.pathPrefix);
+      const verbs = ['get', 'create', ...(refusal.method === 'DELETE' ? ['delete'] : [])].join(', ');
       return (
         'This is a Kubernetes permission, not one of Vault. Allow it with a Role in namespace ' +
-        `${namespace}: {apiGroups: [""], resources: [services/proxy], resourceNames: ["${port}"], verbs: [get, create]}; ` +
+        `${namespace}: {apiGroups: [""], resources: [services/proxy], resourceNames: ["${port}"], verbs: [${verbs}]}; ` +
         'or set vault_url to an address of Vault that the runner reaches.'
       );
     },
@@ -63,6 +67,7 @@ const RULES: Rule[] = [
   {
     when: (refusal) => refusal.proxyMessage !== null && refusal.status === 404,
     kind: 'connection',
+    absence: 'gone',
     next: (refusal) => {
       const { namespace, service } = proxiedService(refusal.pathPrefix);
       return `There is no Service ${service} in namespace ${namespace}: correct vault_internal_url, or set vault_url.`;
@@ -71,6 +76,7 @@ const RULES: Rule[] = [
   {
     when: (refusal) => refusal.proxyMessage?.includes('no endpoints available') === true,
     kind: 'connection',
+    absence: 'silent',
     next: (refusal) => {
       const { namespace, service } = proxiedService(refusal.pathPrefix);
       return (
@@ -82,6 +88,7 @@ const RULES: Rule[] = [
   {
     when: (refusal) => refusal.proxyMessage !== null,
     kind: 'connection',
+    absence: 'silent',
     next: (refusal) => {
       const { namespace, service } = proxiedService(refusal.pathPrefix);
       return (
@@ -99,6 +106,7 @@ const RULES: Rule[] = [
   {
     when: (refusal) => refusal.errors.some((error) => /vault is sealed/i.test(error)),
     kind: 'vault',
+    absence: 'silent',
     next: () => 'Unseal Vault (vault operator unseal), then run this again.',
   },
   {
@@ -142,16 +150,20 @@ const RULES: Rule[] = [
       `Add this to a policy of the token, unless the token has expired: ${policyRule(pathText(refusal.path), [...CAPABILITIES[refusal.method]])}`,
   },
   {
-    when: (refusal) => refusal.errors.some((error) => /no handler for route|unsupported (path|operation)/i.test(error)),
+    when: (refusal) => refusal.errors.some((error) => /no handler for route/i.test(error)),
     kind: 'vault',
-    next: ({ path }) =>
-      path[0] === 'auth'
-        ? `No Kubernetes auth method is enabled at ${authMount(path)}: correct vault_kubernetes_auth_path, or enable it there.`
-        : `No PKI secrets engine is mounted at ${pkiMount(path)}: correct vault_internal_pki_backend_mount_path, or mount one there.`,
+    absence: 'gone',
+    next: noMount,
+  },
+  {
+    when: (refusal) => refusal.errors.some((error) => /unsupported (path|operation)/i.test(error)),
+    kind: 'vault',
+    next: noMount,
   },
   {
     when: (refusal) => refusal.status === 412 || refusal.status === 429 || refusal.status >= 500,
     kind: 'vault',
+    absence: 'silent',
     next: () => 'It was tried again for about 10 s. See the log of the Vault server, then run this again.',
   },
   {
@@ -198,12 +210,19 @@ export function refused(request: VaultRequest, response: HttpResponse, secrets: 
   };
   const rule = RULES.find((candidate) => candidate.when(refusal));
   if (rule === undefined) throw new Error('no rule for a refusal');
-  return new Problem({
+  const details = {
     kind: rule.kind,
     tried: triedRequest(request),
     reason: reason(refusal),
     next: rule.next(refusal),
-  });
+  };
+  return rule.absence === undefined ? new Problem(details) : new VaultAbsent(details, rule.absence);
+}
+
+function noMount({ path }: Refusal): string {
+  return path[0] === 'auth'
+    ? `No Kubernetes auth method is enabled at ${authMount(path)}: correct vault_kubernetes_auth_path, or enable it there.`
+    : `No PKI secrets engine is mounted at ${pkiMount(path)}: correct vault_internal_pki_backend_mount_path, or mount one there.`;
 }
 
 /** Tells an answer that is no refusal but not what Vault answers either: a login page, a proxy's greeting. */

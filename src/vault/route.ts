@@ -7,11 +7,18 @@ export type VaultRoute =
   /** Through the API server's service proxy: https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/ */
   | { direct: false; pathPrefix: string; accesses: Access[] };
 
+/** The proxy asks for the verb of the request's method: reads are GET, writes and logins POST. */
+const VERBS: { readonly [mode in Inputs['mode']]: readonly string[] } = {
+  apply: ['get', 'create'],
+  destroy: ['get', 'create', 'delete'],
+};
+
 /** Directly by vault_url; without it through the API server, to the Service that vault_internal_url names. */
 export function vaultRoute({
   vault_url,
   vault_internal_url,
-}: Pick<Inputs, 'vault_url' | 'vault_internal_url'>): VaultRoute {
+  mode,
+}: Pick<Inputs, 'vault_url' | 'vault_internal_url' | 'mode'>): VaultRoute {
   if (vault_url !== null) return { direct: true, url: vault_url };
   const { protocol, hostname, port } = new URL(vault_internal_url);
   const [service = '', namespace = ''] = hostname.split('.');
@@ -20,8 +27,7 @@ export function vaultRoute({
   return {
     direct: false,
     pathPrefix: `/api/v1/namespaces/${namespace}/services/${target}/proxy`,
-    // The proxy asks for the verb of the request's method: reads are GET, writes POST.
-    accesses: ['get', 'create'].map((verb) => ({
+    accesses: VERBS[mode].map((verb) => ({
       verb,
       group: '',
       resource: 'services/proxy',

@@ -1,0 +1,180 @@
+import { commonLabels } from '../desired/labels.ts';
+import { isCancelled } from '../problem.ts';
+import { checkPermissions } from '../reconcile/access-check.ts';
+import type { RunContext } from '../reconcile/context.ts';
+import { withLock } from '../reconcile/lock.ts';
+import { isGoing, othersIn, removeNamespace, waitForNamespace } from '../reconcile/namespace.ts';
+import { record } from '../reconcile/record.ts';
+import { findRemains, inspectSite, leftInKubernetes, type Remains, type Site } from '../reconcile/remains.ts';
+import {
+  type RemovalContext,
+  removeData,
+  removeInventory,
+  removeRest,
+  removeWorkload,
+  takeBack,
+} from '../reconcile/removal.ts';
+import { tellData, tellForeign, tellGone, tellNamespace, tellUnfinished } from '../reconcile/removal-notices.ts';
+import { VaultAbsent } from '../vault/absence.ts';
+import { pathText } from '../vault/path.ts';
+import { checkCapabilities } from '../vault/preflight.ts';
+import { findInVault, removeFromVault, type VaultFindings } from '../vault/removal.ts';
+import type { Mode, RunPorts } from './mode.ts';
+import { identify, logIn } from './opening.ts';
+
+/** What came of looking into Vault. */
+type VaultLook = VaultFindings | VaultAbsent;
+
+/**
+ * Removes the cluster: all that its inventory, its names and the owner's marks in Vault tell to be its own, under its lock;
+ * the data and the namespace with consent only. Rejects with a Problem; the next run goes on from there.
+ */
+export const destroy: Mode = async (inputs, ports, report) => {
+  const { kube, clock } = ports;
+  const deadline = clock.now() + inputs.timeout * 1000;
+  const site = await inspectSite(kube, inputs);
+  const name = await identify(inputs, ports, site);
+  const context: RunContext = { ...ports, inputs, report, namespace: inputs.namespace, name, deadline };
+  ports.setOutputs({ changed: 'false' });
+  const remains = await findRemains(context, site);
+  const look = await lookIntoVault(context, ports, remains);
+  try {
+    const removed = site.namespaceExists
+      ? await removeInNamespace(context, ports, site, remains, look)
+      : await removeOutside(context, remains, look);
+    conclude(context, remains, look, removed);
+  } finally {
+    ports.setOutputs({ changed: `${report.changes.length > 0}` });
+  }
+};
+
+/** Logs in and looks, before anything is deleted: a Vault that refuses ends the run, one that is not there does not. */
+async function lookIntoVault(context: RunContext, ports: RunPorts, { vault: places }: Remains): Promise<VaultLook> {
+  try {
+    await checkProxy(ports);
+    await logIn(context.inputs, ports);
+    for (const place of places) await checkCapabilities(ports.vault, place, context.inputs.mode);
+    return await findInVault(ports.vault, places);
+  } catch (error) {
+    if (error instanceof VaultAbsent) return error;
+    throw error;
+  }
+}
+
+/** With the namespace of Vault's Service the permission to reach it is gone as well, and would be told as missing. */
+async function checkProxy({ kube, vaultAccess }: RunPorts): Promise<void> {
+  const namespace = vaultAccess[0]?.namespace;
+  if (namespace !== undefined && (await kube.get('Namespace', undefined, namespace)) === null) {
+    throw new VaultAbsent(
+      {
+        kind: 'connection',
+        tried: 'Reaching Vault through the API server',
+        reason: `Namespace ${namespace}, which its Service is in, does not exist.`,
+        next: 'Correct vault_internal_url, or set vault_url.',
+      },
+      'gone',
+    );
+  }
+  await checkPermissions(kube, vaultAccess);
+}
+
+/** What became of it: null where there was nothing to remove; else how Vault failed, if it did meanwhile. */
+type Removed = { vault: VaultLook } | null;
+
+async function removeInNamespace(
+  context: RunContext,
+  ports: RunPorts,
+  site: Site,
+  remains: Remains,
+  look: VaultLook,
+): Promise<Removed> {
+  if (await isNothingLeft(context, site, remains, look)) return null;
+  const { inputs, kube, namespace, name } = context;
+  const lock = { ...context, holder: ports.holder, labels: commonLabels(inputs, name), removes: true };
+  try {
+    return await withLock(lock, (assertHeld) => removeAll({ ...remains.removal, assertHeld }, remains, look));
+  } catch (error) {
+    // Another run that removes the cluster may have been faster, and taken the namespace with the lock.
+    if (isCancelled(error) || !(await isGoing(kube, namespace))) throw error;
+    return removeOutside(context, remains, look);
+  }
+}
+
+async function isNothingLeft(context: RunContext, site: Site, remains: Remains, look: VaultLook): Promise<boolean> {
+  const { inputs, kube, namespace, name } = context;
+  if (remains.inventory !== null || hasOwn(look)) return false;
+  if (inputs.delete_data && remains.claims.own.length > 0) return false;
+  if ((await kube.get('Lease', namespace, name)) !== null) return false;
+  if ((await leftInKubernetes(remains, site)).length > 0) return false;
+  if (!inputs.delete_namespace) return true;
+  const others = await othersIn(context);
+  if (others.length === 0) return false;
+  tellNamespace(context, others);
+  return true;
+}
+
+/** In an order of which any part can be completed later: what tells where the rest is goes after it. */
+async function removeAll(context: RemovalContext, remains: Remains, look: VaultLook): Promise<Removed> {
+  const { inputs } = context;
+  await removeWorkload(context);
+  const vault = await removeInVault(context, remains, look);
+  await removeRest(context);
+  await takeBack(context, remains.shares);
+  if (inputs.delete_data) await removeData(context, remains.inventory !== null);
+  // It tells the next run where the rest is.
+  if (isSilent(vault)) return { vault };
+  await removeInventory(context);
+  if (inputs.delete_namespace) {
+    const others = await removeNamespace(context);
+    if (others.length > 0) tellNamespace(context, others);
+  }
+  return { vault };
+}
+
+/** What a cluster has outside of its namespace, which is gone or goes: there is no lock to be had. */
+async function removeOutside(context: RunContext, remains: Remains, look: VaultLook): Promise<Removed> {
+  await waitForNamespace(context);
+  const removal = { ...remains.removal, assertHeld: () => {} };
+  await takeBack(removal, remains.shares);
+  const vault = await removeInVault(removal, remains, look);
+  return context.report.changes.length === 0 ? null : { vault };
+}
+
+async function removeInVault(context: RemovalContext, remains: Remains, look: VaultLook): Promise<VaultLook> {
+  if (look instanceof VaultAbsent) return look;
+  context.assertHeld();
+  try {
+    await removeFromVault(context.vault, remains.vault, (path) =>
+      record(context, { action: 'delete', object: `Vault ${pathText(path)}`, fields: [] }),
+    );
+    return look;
+  } catch (error) {
+    if (error instanceof VaultAbsent) return error;
+    throw error;
+  }
+}
+
+function hasOwn(look: VaultLook): boolean {
+  return !(look instanceof VaultAbsent) && look.own.flat().length > 0;
+}
+
+function isSilent(look: VaultLook): look is VaultAbsent {
+  return look instanceof VaultAbsent && look.absence === 'silent';
+}
+
+/** Tells what is left on purpose. Throws where something is left that is to go. */
+function conclude(context: RunContext, remains: Remains, look: VaultLook, removed: Removed): void {
+  const { log, report, namespace, name } = context;
+  const vault = removed?.vault ?? look;
+  tellData(context, remains.claims);
+  if (vault instanceof VaultAbsent) {
+    if (isSilent(vault)) throw tellUnfinished(context, remains.vault, remains.inventory, vault);
+    tellGone(context, remains.vault, vault);
+  } else tellForeign(context, vault);
+  report.conclusion = removed === null ? 'There was nothing to remove.' : 'The cluster is removed.';
+  log.info(
+    removed === null
+      ? `Nothing to remove: there is no NATS cluster ${name} in namespace ${namespace}.`
+      : `NATS cluster ${name} is removed.`,
+  );
+}
