@@ -90,7 +90,8 @@ async function removeInNamespace(
 ): Promise<Removed> {
   if (await isNothingLeft(context, site, remains, look)) return null;
   const { inputs, kube, namespace, name } = context;
-  const lock = { ...context, holder: ports.holder, labels: commonLabels(inputs, name), removes: true };
+  const { holder, leaving } = ports;
+  const lock = { ...context, leaving, holder, labels: commonLabels(inputs, name), removes: true };
   try {
     return await withLock(lock, (assertHeld) => removeAll({ ...remains.removal, assertHeld }, remains, look));
   } catch (error) {

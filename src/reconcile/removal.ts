@@ -3,6 +3,7 @@ import type { Share } from '../desired/state.ts';
 import { describe } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { type Kind, kindOf } from '../kube/resources.ts';
+import { together } from '../together.ts';
 import type { WriteContext } from './context.ts';
 import { claimsOf, hasOwner, type Membership, membersOf, secretsOf, serverPods, windowPods } from './members.ts';
 import { appliedBy } from './ownership.ts';
@@ -136,7 +137,7 @@ export async function clear(context: RemovalContext, what: string, find: () => P
     },
     async () => {
       const found = await find();
-      await Promise.all(found.filter(isToBeDeleted).map((object) => removeOne(context, object)));
+      await together(found.filter(isToBeDeleted).map((object) => removeOne(context, object)));
       const left = found.length === 0 ? [] : await find();
       return left.length === 0 ? { done: true } : { done: false, missing: `Still there: ${listOf(left)}` };
     },

@@ -1,5 +1,6 @@
 import type { DesiredVault } from '../desired/state.ts';
 import { isJsonObject, type JsonObject, textsIn } from '../json.ts';
+import { together } from '../together.ts';
 import { VaultAbsent } from './absence.ts';
 import type { VaultClient } from './client.ts';
 import { policyPath } from './objects.ts';
@@ -69,7 +70,7 @@ export async function removeFromVault(
   removed: (path: string[]) => void,
 ): Promise<void> {
   for (const wave of (await findInVault(client, places)).own) {
-    await Promise.all(wave.map((path) => client.delete(path).then(() => removed(path))));
+    await together(wave.map((path) => client.delete(path).then(() => removed(path))));
   }
 }
 
