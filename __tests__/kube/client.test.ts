@@ -45,6 +45,11 @@ describe('reading', () => {
     const { client, requests } = clientOn(answer(200, found));
     const expected = { apiVersion: 'v1', kind: 'Secret', metadata };
     await expect(client.getMetadata('Secret', 'demo', 'nats-a')).resolves.toEqual(expected);
+    const list = { apiVersion: 'meta.k8s.io/v1', kind: 'PartialObjectMetadataList', items: [{ metadata }] };
+    const lister = clientOn(answer(200, list));
+    await expect(lister.client.listMetadata('Secret', 'demo')).resolves.toEqual([expected]);
+    const accept = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
+    expect(lister.requests).toMatchObject([{ path: '/api/v1/namespaces/demo/secrets', headers: { accept } }]);
     expect(requests).toMatchObject([{ headers: { accept: expect.stringContaining('as=PartialObjectMetadata;') } }]);
   });
 
@@ -214,6 +219,31 @@ describe('writing', () => {
         idempotent: true,
       },
     ]);
+  });
+});
+
+describe('deleting what was read', () => {
+  const READ = { ...CONFIG, metadata: { ...CONFIG.metadata, uid: 'u', resourceVersion: '7' } };
+
+  test.each([
+    [200, 'removed'],
+    [404, 'gone'],
+    [409, 'changed'],
+  ] as const)('takes along what it owns, and is of this state alone (%i: %s)', async (code, outcome) => {
+    const { client, requests } = clientOn(status(code, ''));
+    await expect(client.removeUnchanged(READ)).resolves.toBe(outcome);
+    expect(requests).toMatchObject([
+      {
+        method: 'DELETE',
+        body: { preconditions: { uid: 'u', resourceVersion: '7' }, propagationPolicy: 'Background' },
+        idempotent: true,
+      },
+    ]);
+  });
+
+  test('that is refused is an error', async () => {
+    const { client } = clientOn(status(403, 'configmaps "nats-a" is forbidden'));
+    expect((await problemOf(client.removeUnchanged(READ))).details.kind).toBe('permission');
   });
 });
 

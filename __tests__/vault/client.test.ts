@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { VaultAbsent } from '../../src/vault/absence.ts';
 import { problemOf } from '../fakes/problem.ts';
 import { answer, connectionError, fakeVault, type Handler, TOKEN } from './fake-vault.ts';
 
@@ -97,6 +98,23 @@ describe('answers', () => {
     ['no content', answer(204), null],
   ])('%s', async (_, response, expected) => {
     await expect(fakeVault(() => response).client.read(ROLE)).resolves.toEqual(expected);
+  });
+
+  test.each([
+    ['of something', answer(204)],
+    ['of what is not there', answer(404, { errors: [] })],
+  ])('a deletion %s', async (_, response) => {
+    const { client, requests } = fakeVault(() => response);
+    await expect(client.delete(ROLE)).resolves.toBeUndefined();
+    expect(requests).toMatchObject([{ method: 'DELETE', path: '/v1/pki/internal/roles/nats-admin-a' }]);
+  });
+
+  test('a deletion whose answer is lost is sent again', async () => {
+    const { client, requests } = fakeVault((_, count) =>
+      count === 1 ? connectionError('ECONNRESET', 'socket hang up') : answer(204),
+    );
+    await client.delete(ROLE);
+    expect(requests).toHaveLength(2);
   });
 
   test('text is handed out as it is', async () => {
@@ -346,4 +364,31 @@ describe('trying again', () => {
     await expect(client.read(ROLE)).rejects.toBe(aborted);
     expect(requests).toHaveLength(1);
   });
+});
+
+describe('a Vault that cannot be asked', () => {
+  const noHost = connectionError('ENOTFOUND', 'getaddrinfo ENOTFOUND vault');
+  test.each<[string, Handler, string, 'gone' | 'silent' | null]>([
+    ['whose Service does not exist', () => kubernetesStatus404(), PROXY, 'gone'],
+    ['whose name does not resolve', () => noHost, '', 'gone'],
+    [
+      'that lacks the mount',
+      () => answer(404, { errors: ['no handler for route "pki/x". route entry not found.'] }),
+      '',
+      'gone',
+    ],
+    ['that is sealed', () => answer(503, { errors: ['Vault is sealed'] }), '', 'silent'],
+    ['that refuses connections', () => connectionError('ECONNREFUSED', 'connect ECONNREFUSED'), '', 'silent'],
+    ['without a pod', () => kubernetesStatus(503, 'no endpoints available for service "vault"'), PROXY, 'silent'],
+    ['that fails', () => answer(500, { errors: ['internal error'] }), '', 'silent'],
+    ['that does not allow it', () => answer(403, { errors: ['permission denied'] }), '', null],
+    ['that is none', () => answer(404, '<html>'), '', null],
+  ])('%s', async (_, handler, pathPrefix, absence) => {
+    const problem = await problemOf(fakeVault(handler, { pathPrefix }).client.read(ROLE));
+    expect(problem instanceof VaultAbsent ? problem.absence : null).toBe(absence);
+  });
+
+  function kubernetesStatus404() {
+    return kubernetesStatus(404, 'services "vault-active" not found');
+  }
 });

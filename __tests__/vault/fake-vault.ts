@@ -53,6 +53,7 @@ export function storedVault(stored: { [path: string]: JsonObject } = {}) {
     const key = path.replace('/v1/', '');
     const live = store.get(key);
     if (method === 'GET') return live === undefined ? answer(404, { errors: [] }) : answer(200, { data: live });
+    if (method === 'DELETE') store.delete(key);
     if (method === 'POST' && typeof body === 'object' && !Array.isArray(body)) {
       store.set(key, key.startsWith('auth/') ? { ...AUTH_ROLE, ...live, ...body } : { ...PKI_ROLE, ...body });
     }

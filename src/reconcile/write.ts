@@ -17,6 +17,7 @@ import type { RunContext, WriteContext } from './context.ts';
 import type { FieldDifference } from './difference.ts';
 import { type Deployment, renderInventory, type Scope } from './inventory.ts';
 import type { ObjectChange, Plan } from './plan.ts';
+import { prune } from './prune.ts';
 import { record } from './record.ts';
 import { heldBack, restartOneByOne, withoutPartition } from './rolling-restart.ts';
 import { type ConfigLoad, configLoads, touchPods, waitForReload, waitForRollout } from './rollout.ts';
@@ -78,7 +79,7 @@ export async function writePlan(
     await waitForRollout(context);
     if (reloads) await waitForReload(context, loads);
   }
-  await prune(context, plan);
+  await prune(context, plan.prune);
   if (!isDeepStrictEqual(plan.inventory.after, plan.inventory.during)) {
     await writeInventory(context, plan.inventory.after, deployment);
   }
@@ -185,16 +186,4 @@ async function apply(
       next: 'Something else took these fields during the run: run again, and stop the other writer if it happens again.',
     });
   }
-}
-
-/** Removes what this version of the inputs does not want any more. */
-async function prune(context: WriteContext, plan: Plan): Promise<void> {
-  context.assertHeld();
-  await together(
-    plan.prune.map(async (object) => {
-      const { namespace, name } = object.metadata;
-      const removed = await context.kube.remove(object);
-      if (removed) record(context, { action: 'delete', object: describe(object.kind, namespace, name), fields: [] });
-    }),
-  );
 }
