@@ -19,6 +19,7 @@ export const FRESH: TargetFacts = {
   imageCaches: [],
   windowStart: null,
   running: null,
+  downgradeFrom: null,
   volumeBytes: null,
   clusterUid: '6f8bb0a5-7a0c-4d0a-9d86-1f6e5a3c9b11',
 };

@@ -12,6 +12,21 @@ describe('a live StatefulSet', () => {
     expect(valueAt(podTemplate(state), 'metadata', 'labels')).toMatchObject({ tier: 'bus' });
   });
 
+  test('that makes its pods in order has each Ready without the others, which would wait for it', () => {
+    const path = (probe: string) => valueAt(containerIn(state, 'nats'), probe, 'httpGet', 'path');
+    expect(path('startupProbe')).toBe('/healthz?js-enabled-only=true');
+    expect(path('readinessProbe')).toBe('/healthz?js-enabled-only=true');
+  });
+
+  test('says that its servers go back to an older release', () => {
+    const { notices } = stateWith({ nats_version: '2.12.8' }, { downgradeFrom: '2.14.6' });
+    expect(notices).toContainEqual({
+      severity: 'notice',
+      input: 'nats_version',
+      message: expect.stringMatching(/^The servers go back from 2\.14\.6 to 2\.12\.8\./),
+    });
+  });
+
   test('says which storage inputs come too late', () => {
     const late = { persistence_initial_storage_gb: 2, persistence_storage_class_name: 'fast' };
     expect(stateWith(late, { immutable: CHART_MADE }).notices).toEqual([
@@ -87,4 +102,10 @@ test.each([
     requests: { cpu: '100m', memory: request },
     limits: { memory: limit },
   });
+});
+
+test('pods that are made at once are Ready only with the others', () => {
+  const path = (probe: string) => valueAt(containerIn(stateWith(), 'nats'), probe, 'httpGet', 'path');
+  expect(path('startupProbe')).toBe('/healthz');
+  expect(path('readinessProbe')).toBe('/healthz?js-server-only=true');
 });

@@ -18,6 +18,6 @@ test.each([
   ['2.14 with few streams, for large messages', 256, 2, 281],
   ['2.10, whose memory does not grow by them', 50, 100, 281],
 ])('a limit of %s', (_, minimumMemory, streams, limit) => {
-  const request = memoryFor(streams, { minimumMemory, storageLimitsReload: true });
+  const request = memoryFor(streams, { minimumMemory, storageLimitsReload: true, apiLevel: 4 });
   expect(memorySizes(request).limit).toBe(limit);
 });

@@ -43,7 +43,7 @@ describe('the restart hash of the pods', () => {
 });
 
 describe('the mark of the pods', () => {
-  const hash = restartHash({ port: 4222 }, { minimumMemory: 0, storageLimitsReload: true });
+  const hash = restartHash({ port: 4222 }, { minimumMemory: 0, storageLimitsReload: true, apiLevel: 4 });
 
   test('is the hash before the first install, and when a setting needs a restart anyway', () => {
     expect(restartMark(hash, null, 100)).toBe(hash);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { resolveVersions, unknownVersions } from '../../src/nats/versions.ts';
+import { compareVersions, firstWithApiLevel, resolveVersions, unknownVersions } from '../../src/nats/versions.ts';
 
 describe('helm_version', () => {
   test.each([
@@ -50,4 +50,36 @@ describe('nats_version', () => {
   ])('%s raises storage limits by reload: %s', (nats_version, storageLimitsReload) => {
     expect(resolveVersions({ helm_version: '8.5.1', nats_version }).abilities).toMatchObject({ storageLimitsReload });
   });
+});
+
+describe('API levels', () => {
+  test.each([
+    ['2.10.23', 0],
+    ['2.11.8', 1],
+    ['2.12.0', 2],
+    ['2.12.4', 2],
+    ['2.12.5', 3],
+    ['2.14.6', 4],
+  ])('%s knows %d', (nats_version, apiLevel) => {
+    expect(resolveVersions({ helm_version: '8.5.1', nats_version }).abilities).toMatchObject({ apiLevel });
+  });
+
+  test.each([
+    [1, '2.11.0'],
+    [2, '2.12.0'],
+    [3, '2.12.5'],
+    [4, '2.14.0'],
+    [5, undefined],
+  ])('%d is known from %s on', (level, version) => {
+    expect(firstWithApiLevel(level)).toBe(version);
+  });
+});
+
+test('versions are compared by their numbers', () => {
+  expect(['2.14.0', '2.9.30', '2.10.9', '2.10.23'].sort(compareVersions)).toEqual([
+    '2.9.30',
+    '2.10.9',
+    '2.10.23',
+    '2.14.0',
+  ]);
 });

@@ -62,7 +62,7 @@ const deletions = ({ kube }: ReturnType<typeof clusterOf>) => kube.writes.map((w
 describe('servers', () => {
   test('restart one after another, the meta leader last', async () => {
     const cluster = clusterOf(...OLD);
-    await restartOneByOne(cluster);
+    await restartOneByOne(cluster, 3);
     expect(deletions(cluster)).toEqual(['nats-a-2', 'nats-a-0', 'nats-a-1']);
   });
 
@@ -81,7 +81,7 @@ describe('servers', () => {
       }
       await sleep(milliseconds);
     };
-    await restartOneByOne(cluster);
+    await restartOneByOne(cluster, 3);
     expect(deletions(cluster)).toHaveLength(3);
     expect(log.lines.join('\n')).toContain(
       "nats-a-0 is not restarted yet: nats-a-2 is not current: JetStream stream 'DEFAULT > EVENTS' is not current",
@@ -91,7 +91,7 @@ describe('servers', () => {
   test('stay where another stays not current: the error tells which, why, and that nothing more was restarted', async () => {
     const cluster = clusterOf(...OLD);
     cluster.kube.podAnswers.set('nats-a-0/healthz', CATCHING_UP);
-    const { details } = await problemOf(restartOneByOne(cluster));
+    const { details } = await problemOf(restartOneByOne(cluster, 3));
     expect(deletions(cluster)).toEqual([]);
     expect(details).toMatchObject({
       kind: 'timeout',
@@ -115,13 +115,13 @@ describe('servers', () => {
   ])('stay where another %s', async (_, disturb) => {
     const cluster = clusterOf(...OLD);
     disturb(cluster);
-    await problemOf(restartOneByOne(cluster));
+    await problemOf(restartOneByOne(cluster, 3));
     expect(deletions(cluster)).toEqual([]);
   });
 
   test('restart first where one is not Ready and all others are current', async () => {
     const cluster = clusterOf(pod('nats-a-0', 'old'), pod('nats-a-1', 'old', STARTING), pod('nats-a-2', 'old'));
-    await restartOneByOne(cluster);
+    await restartOneByOne(cluster, 3);
     expect(deletions(cluster)[0]).toBe('nats-a-1');
   });
 
@@ -133,13 +133,13 @@ describe('servers', () => {
       cluster.kube.put(pod(name, 'new'));
       cluster.kube.podAnswers.set(`${name}/healthz`, { status: 'ok' });
     };
-    await restartOneByOne(cluster);
+    await restartOneByOne(cluster, 3);
     expect(deletions(cluster).sort()).toEqual(NAMES);
   });
 
   test('that restarted in an earlier run stay', async () => {
     const cluster = clusterOf(pod('nats-a-0', 'old'), pod('nats-a-1', 'new'), pod('nats-a-2', 'new'));
-    await restartOneByOne(cluster);
+    await restartOneByOne(cluster, 3);
     expect(deletions(cluster)).toEqual(['nats-a-0']);
   });
 
@@ -147,12 +147,15 @@ describe('servers', () => {
     const cluster = clusterOf(...OLD);
     const taken = new Error('taken');
     await expect(
-      restartOneByOne({
-        ...cluster,
-        assertHeld: () => {
-          throw taken;
+      restartOneByOne(
+        {
+          ...cluster,
+          assertHeld: () => {
+            throw taken;
+          },
         },
-      }),
+        3,
+      ),
     ).rejects.toBe(taken);
     expect(deletions(cluster)).toEqual([]);
   });
@@ -160,7 +163,63 @@ describe('servers', () => {
   test('are all current at the end', async () => {
     const cluster = clusterOf(pod('nats-a-0', 'new'), pod('nats-a-1', 'new'), pod('nats-a-2', 'new'));
     cluster.kube.podAnswers.set('nats-a-2/healthz', CATCHING_UP);
-    expect((await problemOf(restartOneByOne(cluster))).details.reason).toMatch('nats-a-2 is not current');
+    expect((await problemOf(restartOneByOne(cluster, 3))).details.reason).toMatch('nats-a-2 is not current');
+  });
+});
+
+describe('a single server that is to be the first of several', () => {
+  /** Without the others it has no meta leader, so that it is neither Ready nor well. */
+  function alone(jsz: JsonObject) {
+    const context = contextWith();
+    context.kube.put({ ...statefulSet(), spec: { replicas: 1 } });
+    context.kube.put(pod('nats-a-0', 'new', STARTING));
+    context.kube.podAnswers.set('nats-a-0/jsz', { config: {}, meta_cluster: { cluster_size: 3 }, ...jsz });
+    context.kube.podAnswers.set('nats-a-0/routez', {});
+    context.kube.podAnswers.set('nats-a-0/healthz', {
+      error: 'JetStream has not established contact with a meta leader',
+    });
+    context.kube.podLogs.set('nats-a-0/nats', 'Starting nats-server\nServer is ready\n');
+    return context;
+  }
+  const STREAM = { account_details: [{ name: 'DEFAULT', stream_detail: [{ name: 'EVENTS' }] }] };
+
+  test('waits for no others, as they come next', async () => {
+    await expect(restartOneByOne(alone({}), 3)).resolves.toBeUndefined();
+  });
+
+  test('restarts as such before', async () => {
+    const context = alone({});
+    context.kube.put(pod('nats-a-0', 'old'));
+    const { sleep } = context.clock;
+    context.clock.sleep = async (milliseconds) => {
+      await sleep(milliseconds);
+      context.kube.put(pod('nats-a-0', 'new', STARTING));
+    };
+    await restartOneByOne(context, 3);
+    expect(context.kube.writes).toEqual(['delete Pod demo/nats-a-0']);
+  });
+
+  test('is looked at once it has recovered what it stores', async () => {
+    const context = alone({});
+    context.kube.podLogs.set('nats-a-0/nats', 'Starting nats-server\n');
+    expect((await problemOf(restartOneByOne(context, 3))).details.reason).toMatch('nats-a-0 has not started yet');
+    context.kube.podLogs.set('nats-a-0/nats', 'Server is ready\n');
+    context.kube.podAnswers.set('nats-a-0/jsz', {});
+    expect((await problemOf(restartOneByOne(context, 3))).details.reason).toMatch('nats-a-0 has not started yet');
+  });
+
+  test('gets no others where a stream was made on it meanwhile, as they would have it removed', async () => {
+    const { details } = await problemOf(restartOneByOne(alone(STREAM), 3));
+    expect(details).toMatchObject({
+      kind: 'target',
+      reason: 'Streams were made on it meanwhile, which would be removed: DEFAULT/EVENTS.',
+      next: expect.stringContaining('Run again with the input replicas 1'),
+    });
+  });
+
+  test('and stays alone is waited for as any other', async () => {
+    const { details } = await problemOf(restartOneByOne(alone({}), 1));
+    expect(details.reason).toMatch('JetStream has not established contact with a meta leader');
   });
 });
 

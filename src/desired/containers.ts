@@ -10,6 +10,13 @@ import { DATA_VOLUME } from './storage.ts';
 /** Mode 0440: secret files are for the group of the servers only. YAML and JSON carry it as a decimal number. */
 const GROUP_READABLE = 0o440;
 
+export interface ContainerParts {
+  images: Images;
+  memory: MemorySizes;
+  /** Whether each pod is made only once those before it are Ready. */
+  startsInOrder: boolean;
+}
+
 interface CertificateMount {
   name: string;
   secret: string;
@@ -17,10 +24,14 @@ interface CertificateMount {
 }
 
 /** The server, the reloader that passes changed files on to it, and the metrics exporter where it is wanted. */
-export function containers(inputs: Inputs, names: Names, images: Images, memory: MemorySizes): JsonObject[] {
+export function containers(
+  inputs: Inputs,
+  names: Names,
+  { images, memory, startsInOrder }: ContainerParts,
+): JsonObject[] {
   const certificates = certificateMounts(inputs, names);
   return [
-    server(inputs, images.nats, memory, certificates),
+    server(inputs, images.nats, memory, certificates, startsInOrder),
     reloader(images.reloader, certificates),
     ...(inputs.monitoring_enabled ? [exporter(images.exporter)] : []),
   ];
@@ -56,7 +67,13 @@ function certificateMounts(inputs: Inputs, names: Names): CertificateMount[] {
  * GOMEMLIMIT, in bytes, makes Go collect garbage more eagerly as the server nears its limit. It is the request, which the
  * limit is a tenth above: an autoscaler moves both, and a fixed number would keep the server at its first size.
  */
-function server(inputs: Inputs, image: string, memory: MemorySizes, certificates: CertificateMount[]): JsonObject {
+function server(
+  inputs: Inputs,
+  image: string,
+  memory: MemorySizes,
+  certificates: CertificateMount[],
+  startsInOrder: boolean,
+): JsonObject {
   return {
     name: SERVER_CONTAINER,
     image,
@@ -80,7 +97,7 @@ function server(inputs: Inputs, image: string, memory: MemorySizes, certificates
       limits: { memory: quantity(memory.limit) },
     },
     securityContext: containerSecurity(),
-    ...probes(),
+    ...probes(startsInOrder),
     lifecycle: { preStop: { exec: { command: ['nats-server', `-sl=ldm=${PID_FILE}`] } } },
     volumeMounts: [
       ...fileMounts(certificates),
@@ -94,14 +111,20 @@ function server(inputs: Inputs, image: string, memory: MemorySizes, certificates
  * The startup probe is the gate between the pods of a roll-out: /healthz is whole only once every stream has caught
  * up. Ready and alive ask for less, so that one broken stream or consumer neither takes a server from its clients nor
  * restarts it. Before 2.11 js-server-only includes the meta group: a server that has lost it leaves the Service, which
- * is right, as it could answer no JetStream request.
+ * is right, as it could answer no JetStream request. Where pods start in order, the first must be Ready without the others:
+ * they would wait for each other for ever once all of them are gone.
  */
-function probes(): JsonObject {
+function probes(startsInOrder: boolean): JsonObject {
   const health = (query: string) => ({ path: `/healthz${query}`, port: 'monitoring' });
   return {
-    startupProbe: { httpGet: health(''), periodSeconds: 2, timeoutSeconds: 5, failureThreshold: 450 },
+    startupProbe: {
+      httpGet: health(startsInOrder ? '?js-enabled-only=true' : ''),
+      periodSeconds: 2,
+      timeoutSeconds: 5,
+      failureThreshold: 450,
+    },
     readinessProbe: {
-      httpGet: health('?js-server-only=true'),
+      httpGet: health(startsInOrder ? '?js-enabled-only=true' : '?js-server-only=true'),
       periodSeconds: 5,
       timeoutSeconds: 5,
       failureThreshold: 3,

@@ -6,6 +6,7 @@ import { autoscaler } from './autoscaling.ts';
 import { certificates } from './certificates.ts';
 import { configMap, fileStoreLimit, serverConf } from './config.ts';
 import { disruptions } from './disruption.ts';
+import { downgrade } from './downgrade.ts';
 import { identities } from './identities.ts';
 import { imageCacheShares } from './image-cache.ts';
 import { images } from './images.ts';
@@ -48,6 +49,10 @@ export function desiredState(inputs: Inputs, facts: TargetFacts): DesiredState {
     ],
     shares: [...claimMetadata(inputs, names, facts), ...imageCacheShares(inputs, names, facts, chosenImages)],
     vault: vaultObjects(inputs, names, holders, facts.clusterUid),
-    notices: facts.immutable ? [...notices, ...ignoredStorage(inputs, facts.immutable)] : notices,
+    notices: [
+      ...notices,
+      ...downgrade(inputs, versions, facts),
+      ...(facts.immutable ? ignoredStorage(inputs, facts.immutable) : []),
+    ],
   };
 }

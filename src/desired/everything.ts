@@ -30,6 +30,7 @@ export function everything(inputs: Inputs, remembered: Remembered): DesiredState
     claims: [],
     windowStart: null,
     running: null,
+    downgradeFrom: null,
     volumeBytes: null,
   };
   return desiredState(

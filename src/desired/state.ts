@@ -26,6 +26,8 @@ export interface TargetFacts {
   windowStart: string | null;
   /** The servers that run now; null before the first install. */
   running: RunningServers | null;
+  /** The release of nats-server that the servers go back from; null where they do not. */
+  downgradeFrom: string | null;
   /** Bytes of the smallest data volume as the PersistentVolumeClaims' status tells; null before one is bound. */
   volumeBytes: number | null;
   /** Who owns the Vault objects: uid of the target's kube-system namespace. */

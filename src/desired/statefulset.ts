@@ -70,7 +70,8 @@ function newImmutable(inputs: Inputs, names: Names, facts: TargetFacts): Immutab
 }
 
 function podSpec(inputs: Inputs, names: Names, facts: TargetFacts, parts: PodParts): JsonObject {
-  const { priorityClassName } = facts;
+  const { priorityClassName, immutable } = facts;
+  const startsInOrder = immutable?.podManagementPolicy === 'OrderedReady';
   return {
     automountServiceAccountToken: false,
     enableServiceLinks: false,
@@ -87,7 +88,7 @@ function podSpec(inputs: Inputs, names: Names, facts: TargetFacts, parts: PodPar
       seccompProfile: { type: 'RuntimeDefault' },
     },
     ...scheduling(inputs, facts),
-    containers: containers(inputs, names, parts.images, parts.memory),
+    containers: containers(inputs, names, { ...parts, startsInOrder }),
     volumes: volumes(inputs, names),
   };
 }

@@ -67,7 +67,8 @@ function streamLagging(states: ServerState[], server: string | null): string | n
   const led = new Set<string>();
   const seen = new Set<string>();
   for (const state of states) {
-    for (const { name, stream } of streamsOf(state)) {
+    for (const { name, stream } of streamDetails(state.jsz)) {
+      if (dig(stream, 'cluster', 'replicas') === undefined) continue;
       seen.add(name);
       if (digText(stream, 'cluster', 'leader') !== state.server) continue;
       led.add(name);
@@ -81,12 +82,17 @@ function streamLagging(states: ServerState[], server: string | null): string | n
   return headless === undefined ? null : `stream ${headless} has no leader`;
 }
 
-/** The streams with replicas of which the server has one: "DEFAULT/EVENTS". */
-function streamsOf({ jsz }: ServerState): { name: string; stream: JsonObject }[] {
+/** The streams that a server has: "DEFAULT/EVENTS". */
+export function streamsIn(jsz: JsonObject): string[] {
+  return streamDetails(jsz).map(({ name }) => name);
+}
+
+function streamDetails(jsz: JsonObject | null): { name: string; stream: JsonObject }[] {
   return digObjects(jsz ?? undefined, 'account_details').flatMap((account) =>
-    digObjects(account, 'stream_detail')
-      .filter((stream) => dig(stream, 'cluster', 'replicas') !== undefined)
-      .map((stream) => ({ name: `${digText(account, 'name')}/${digText(stream, 'name')}`, stream })),
+    digObjects(account, 'stream_detail').map((stream) => ({
+      name: `${digText(account, 'name')}/${digText(stream, 'name')}`,
+      stream,
+    })),
   );
 }
 

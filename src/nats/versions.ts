@@ -18,18 +18,36 @@ export interface ServerAbilities {
   minimumMemory: number;
   /** Whether a reload may raise the limits of JetStream's storage; a restart is needed otherwise. */
   storageLimitsReload: boolean;
+  /** The highest API level of a stream or consumer that the server knows all features of. */
+  apiLevel: number;
+}
+
+interface ServerLine {
+  minimumMemory: number;
+  /** The first patch release whose storage limits are raised by a reload. */
+  storageLimitsReloadFrom: number;
+  /** The API levels, each by the first patch release that knows it. */
+  apiLevels: readonly (readonly [patch: number, level: number])[];
 }
 
 /**
  * The server releases this action knows. Memory, measured: 2.10 lives in 50 MiB; later releases keep the last block of
  * every stream that is written, up to 8 MB and as much for its Raft log, and are killed there with four such streams;
- * 256 MiB carries ten of them, or 8 MB messages with consumers. Storage limits: raised by reload from 2.12.7 on.
+ * 256 MiB carries ten of them, or 8 MB messages with consumers. Storage limits: raised by reload from 2.12.7 on. API levels:
+ * JSApiLevel of each release, https://github.com/nats-io/nats-server/blob/v2.14.5/server/jetstream_versioning.go
  */
-const SERVER_LINES: { [line: string]: { minimumMemory: number; storageLimitsReloadFrom: number } } = {
-  '2.10': { minimumMemory: 50, storageLimitsReloadFrom: Number.POSITIVE_INFINITY },
-  '2.11': { minimumMemory: 256, storageLimitsReloadFrom: Number.POSITIVE_INFINITY },
-  '2.12': { minimumMemory: 256, storageLimitsReloadFrom: 7 },
-  '2.14': { minimumMemory: 256, storageLimitsReloadFrom: 0 },
+const SERVER_LINES: { [line: string]: ServerLine } = {
+  '2.10': { minimumMemory: 50, storageLimitsReloadFrom: Number.POSITIVE_INFINITY, apiLevels: [[0, 0]] },
+  '2.11': { minimumMemory: 256, storageLimitsReloadFrom: Number.POSITIVE_INFINITY, apiLevels: [[0, 1]] },
+  '2.12': {
+    minimumMemory: 256,
+    storageLimitsReloadFrom: 7,
+    apiLevels: [
+      [0, 2],
+      [5, 3],
+    ],
+  },
+  '2.14': { minimumMemory: 256, storageLimitsReloadFrom: 0, apiLevels: [[0, 4]] },
 };
 
 /** Releases of the chart bitnami/nats: series, first and last patch, nats-server and exporter that they ship. */
@@ -116,7 +134,25 @@ function serverAbilities(version: string): ServerAbilities | null {
   const [line, patch] = splitVersion(version);
   const known = SERVER_LINES[line];
   if (known === undefined) return null;
-  return { minimumMemory: known.minimumMemory, storageLimitsReload: patch >= known.storageLimitsReloadFrom };
+  return {
+    minimumMemory: known.minimumMemory,
+    storageLimitsReload: patch >= known.storageLimitsReloadFrom,
+    apiLevel: Math.max(...known.apiLevels.filter(([from]) => patch >= from).map(([, level]) => level)),
+  };
+}
+
+/** The first release that knows an API level: "2.12.5". Undefined for a level that no known release has. */
+export function firstWithApiLevel(level: number): string | undefined {
+  return Object.entries(SERVER_LINES)
+    .flatMap(([line, { apiLevels }]) =>
+      apiLevels.filter(([, each]) => each >= level).map(([patch]) => `${line}.${patch}`),
+    )
+    .at(0);
+}
+
+/** Below zero where `a` is the older release, above where it is the newer: "2.9.30" is older than "2.10.0". */
+export function compareVersions(a: string, b: string): number {
+  return a.localeCompare(b, 'en', { numeric: true });
 }
 
 /** "2.10.23" as "2.10" and 23. */

@@ -16,9 +16,11 @@ import type { RunningServers } from '../nats/restart.ts';
 import { Problem } from '../problem.ts';
 import type { Adaptation } from '../report/run-report.ts';
 import { adapt } from './adaptation.ts';
+import { checkDowngrade } from './downgrade.ts';
 import { recordedNamespaces } from './inventory.ts';
 import { isOwn } from './ownership.ts';
 import { findImageCaches, type Target } from './preflight.ts';
+import { checkScaling, type Scaled } from './scaling.ts';
 
 /** What was read, and what takes the place of what is missing. */
 export interface Findings {
@@ -47,7 +49,9 @@ export async function gatherFacts(
     kube.get('PodDisruptionBudget', namespace, name),
     wasCached && target.imageCaches.length === 0 ? findImageCaches(kube) : target.imageCaches,
   ]);
-  if (statefulSet !== null && isOwn(statefulSet, namespace, name)) checkReplicas(inputs, statefulSet);
+  const own = statefulSet !== null && isOwn(statefulSet, namespace, name) ? statefulSet : null;
+  if (own !== null || statefulSet === null) await checkScaling(kube, inputs, scaled(inputs, name, own, claims));
+  const downgradeFrom = own === null ? null : await checkDowngrade(kube, inputs, own);
   if (issuer !== null) checkMount(inputs, issuer);
   const immutable = statefulSet === null ? null : immutableFields(statefulSet);
   const volumesClass = immutable === null ? null : digText(dataTemplate(immutable), 'spec', 'storageClassName');
@@ -64,6 +68,7 @@ export async function gatherFacts(
       running: statefulSet === null ? null : await runningServers(kube, statefulSet),
       imageCaches: imageCaches.map(liveObject),
       windowStart: budget?.metadata.annotations?.[WINDOW_START] ?? null,
+      downgradeFrom,
       volumeBytes: smallestVolume(claims),
       clusterUid: target.clusterUid,
     },
@@ -71,23 +76,11 @@ export async function gatherFacts(
   };
 }
 
-/**
- * Fewer servers would take streams' peers away, and a single server's streams do not become those of a JetStream cluster:
- * both lose data unless somebody moves it first.
- */
-function checkReplicas({ replicas, namespace }: Inputs, { spec, metadata }: KubeObject): void {
-  const live = Number(dig(spec, 'replicas'));
-  // Scaled to nothing by hand: the servers come back with their volumes.
-  if (replicas === live || live === 0 || (replicas > live && live > 1)) return;
-  throw new Problem({
-    kind: 'target',
-    tried: `Changing the replicas of StatefulSet ${namespace}/${metadata.name} from ${live} to ${replicas}`,
-    reason:
-      live === 1
-        ? 'The streams of a single server cannot join a JetStream cluster.'
-        : 'The streams on the servers that would go could lose their data.',
-    next: `Nothing was written. Set the input replicas back to ${live}, or make a cluster of another name and move the data (nats stream backup and restore).`,
-  });
+/** How many servers there are, by the StatefulSet, and where it is gone or scaled to nothing by the volumes that it left. */
+function scaled({ namespace }: Inputs, name: string, statefulSet: KubeObject | null, claims: KubeObject[]): Scaled {
+  const live = Number(dig(statefulSet?.spec, 'replicas') ?? 0);
+  const bound = claims.filter((claim) => digText(claim.status, 'phase') === 'Bound');
+  return { namespace, name, servers: live || bound.length, isRunning: live > 0 };
 }
 
 /** cert-manager would go on with the old CA's certificates until each is renewed: clients and servers would part. */

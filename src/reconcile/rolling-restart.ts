@@ -3,7 +3,8 @@ import type { KubeObject } from '../kube/object.ts';
 import { notCurrent, type ServerState } from '../nats/currency.ts';
 import { metaLeader } from '../nats/health.ts';
 import type { WriteContext } from './context.ts';
-import { troubleText } from './diagnosis.ts';
+import { type Trouble, troubleText } from './diagnosis.ts';
+import { firstServer } from './first-server.ts';
 import { outsiderRestarts } from './outsiders.ts';
 import { podSelector, podsOf, serverStates } from './pods.ts';
 import { isObserved, replaceStuckPods, revisionOf } from './stuck-pods.ts';
@@ -35,8 +36,10 @@ export async function withoutPartition({ kube }: WriteContext, { metadata, spec 
  * loss: a cluster that has lost its majority may get it back by them. Ends when all servers are current.
  *
  * Rejects at the deadline, with what kept the next server from its restart; the next run goes on from there.
+ *
+ * @param wanted how many servers there are to be afterwards
  */
-export async function restartOneByOne(context: WriteContext): Promise<void> {
+export async function restartOneByOne(context: WriteContext, wanted: number): Promise<void> {
   const { kube, log, namespace, name } = context;
   const restartOutsiders = outsiderRestarts(context);
   const lookForTroubles = watchForTroubles(context);
@@ -56,18 +59,28 @@ export async function restartOneByOne(context: WriteContext): Promise<void> {
       const states = await serverStates(context, pods);
       await restartOutsiders(states);
       const trouble = await lookForTroubles(statefulSet, pods);
+      const replicas = Number(dig(statefulSet.spec, 'replicas'));
       const next = nextToRestart(pods, digText(statefulSet.status, 'updateRevision'), metaLeader(states));
-      const held = whatHolds(next, pods, states, Number(dig(statefulSet.spec, 'replicas')));
+      const [first] = pods;
+      if (replicas === 1 && wanted > 1 && next === undefined && first !== undefined) {
+        return withTrouble(await firstServer(context, first, states[0]), trouble);
+      }
+      const held = whatHolds(next, pods, states, replicas);
       if (held === null && next === undefined) return { done: true };
       if (held === null && next !== undefined) {
         context.assertHeld();
         if (await kube.remove(next)) log.info(`Restarting ${next.metadata.name}: all other servers are current`);
         return { done: false, missing: `${next.metadata.name} is not back yet` };
       }
-      if (trouble === undefined) return waiting(context, next, `${held}`);
-      return { ...waiting(context, next, `${held}; ${troubleText(trouble)}`), next: trouble.next };
+      return withTrouble(waiting(context, next, `${held}`), trouble);
     },
   );
+}
+
+/** What is missing, with the trouble that is the likely cause. */
+function withTrouble(progress: Progress, trouble: Trouble | undefined): Progress {
+  if (progress.done || trouble === undefined) return progress;
+  return { done: false, missing: `${progress.missing}; ${troubleText(trouble)}`, next: trouble.next };
 }
 
 function waiting(

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { commonLabels } from '../desired/labels.ts';
 import type { DesiredState, DesiredVault } from '../desired/state.ts';
-import { digText } from '../json.ts';
+import { dig, digText } from '../json.ts';
 import { type ApplyOptions, describe } from '../kube/client.ts';
 import { ApplyConflict } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -138,7 +138,7 @@ async function writeServers(context: WriteContext, change: ObjectChange): Promis
   await apply(context, live === null ? change.object : heldBack(change.object, live));
   recordChange(context, change);
   if (live === null) return;
-  await restartOneByOne(context);
+  await restartOneByOne(context, Number(dig(change.object.spec, 'replicas')));
   await apply(context, change.object);
 }
 

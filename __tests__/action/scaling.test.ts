@@ -1,0 +1,55 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { startWorld, type World } from './world.ts';
+
+let world: World;
+
+beforeEach(async () => {
+  world = await startWorld({ nodes: 5 });
+});
+
+afterEach(() => world.close());
+
+/** Brings up so many servers, then others; resolves to what was written for the second number. */
+async function scaled(from: string, to: string): Promise<string[]> {
+  expect((await world.apply({ replicas: from })).errors).toEqual([]);
+  return world.writesDuring(async () => {
+    expect((await world.apply({ replicas: to })).errors).toEqual([]);
+  });
+}
+
+/** The first and the last write there. */
+function span(writes: string[], part: string): { first: number; last: number } {
+  const matches = writes.flatMap((write, index) => (write.includes(part) ? [index] : []));
+  expect(matches).not.toEqual([]);
+  return { first: matches[0] ?? -1, last: matches.at(-1) ?? -1 };
+}
+
+test('from three servers to five: Vault, certificates, routes by a reload, then the pods', async () => {
+  const writes = await scaled('3', '5');
+  const inOrder = [
+    '/v1/pki/internal/roles/',
+    '/certificates/nats-',
+    '/configmaps/nats',
+    '/pods/nats-',
+    '/statefulsets/nats',
+  ].map((part) =>
+    span(
+      writes.filter((write) => !write.endsWith('/configmaps/nats-inventory')),
+      part,
+    ),
+  );
+  for (const [index, { first }] of inOrder.slice(1).entries()) {
+    expect(first).toBeGreaterThan(inOrder[index]?.last ?? -1);
+  }
+  expect(writes.filter((write) => write.startsWith('DELETE'))).toEqual([]);
+  expect(await world.writesDuring(() => world.apply({ replicas: '5' }))).toEqual([]);
+});
+
+test('from one server to three: the first restarts before the others are there', async () => {
+  const writes = await scaled('1', '3');
+  const restart = writes.indexOf('DELETE /api/v1/namespaces/demo/pods/nats-0');
+  const { first, last } = span(writes, '/statefulsets/nats');
+  expect(first).toBeLessThan(restart);
+  expect(last).toBeGreaterThan(restart);
+  expect(await world.writesDuring(() => world.apply({ replicas: '3' }))).toEqual([]);
+});
