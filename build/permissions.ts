@@ -60,21 +60,30 @@ export function vaultPolicies(): string {
 
 /** The command of docs/vault.md that writes the policy for production. */
 export function productionPolicy(): string {
-  return policyCommand('nats-deployer', exampleOf('apply'));
+  return policyCommand('nats-deployer', needsOf(exampleOf('apply')));
 }
 
 /** And that for previews, whose namespaces and names all begin alike. */
 export function previewPolicy(): string {
-  return policyCommand('nats-preview', {
-    ...exampleOf('apply'),
-    namespace: 'preview-*',
-    name: 'preview-*',
-    vault_internal_pki_backend_mount_path: 'pki/preview',
+  const mount = { vault_internal_pki_backend_mount_path: 'pki/preview' };
+  const previews = { namespace: 'preview-*', name: 'preview-*', ...mount };
+  const needs = ['apply', 'destroy'].flatMap((mode) => needsOf({ ...exampleOf(mode), ...previews }));
+  return policyCommand('nats-preview', merged(needs));
+}
+
+/** One rule for each path, with all that is needed there. */
+function merged(needs: Need[]): Need[] {
+  const paths = [...new Set(needs.map(({ path }) => pathText(path)))];
+  return paths.flatMap((path) => {
+    const [first, ...others] = needs.filter((need) => pathText(need.path) === path);
+    if (first === undefined) return [];
+    const capabilities = [first, ...others].flatMap((need) => need.capabilities);
+    return [{ ...first, capabilities: [...new Set(capabilities)] }];
   });
 }
 
-function policyCommand(policy: string, inputs: Inputs): string {
-  const rules = policyLines(needsOf(inputs)).join('\n');
+function policyCommand(policy: string, needs: Need[]): string {
+  const rules = policyLines(needs).join('\n');
   return fence('sh', `vault policy write ${policy} - <<'POLICY'\n${rules}\nPOLICY`);
 }
 

@@ -39,6 +39,9 @@ const inputs: Values = {
   node_image_cached_enabled: 'false',
 };
 
+/** Of a preview, in a namespace of its name: one server. */
+const small = { name: 'preview-logins', replicas: '1', create_namespace: 'true' };
+
 let provider: Provider;
 
 beforeAll(async () => {
@@ -56,6 +59,7 @@ beforeAll(async () => {
 afterAll(async () => {
   provider.close();
   await leaveNamespace(namespace);
+  await leaveNamespace(small.name);
   await withoutVaultNamespace();
   kube.close();
 });
@@ -305,7 +309,7 @@ describe('docs/vault.md', () => {
     await runCommands(commandsBelow('Previews'), namespace, {});
     const preview = {
       ...inputs,
-      namespace: 'preview-logins',
+      namespace: small.name,
       vault_role: 'nats-preview',
       vault_internal_pki_backend_mount_path: 'pki/preview',
     };
@@ -315,19 +319,28 @@ describe('docs/vault.md', () => {
     await expectRevoked(preview, main);
     const error = await refusalOf({ vault_role: 'nats-preview' }, provider.environmentOf(production));
     expect(error).toMatch(/"event_name"/);
-  });
-
-  it('removes all of a cluster', async () => {
-    const { outputs } = await runMain(inputs, provider.environmentOf(production));
-    const [commands = ''] = commandsBelow('Removing a cluster');
-    const cluster = `NAMESPACE=${namespace} NAME=${outputs.name} MOUNT=pki/nats\n`;
-    await runCommands([commands], namespace, { 'NAMESPACE=preview-7 NAME=preview-7 MOUNT=pki/preview\n': cluster });
-    expect(await listVault(`${namespace}/sys/policies/acl`)).toEqual(['default', 'nats-deployer', 'nats-preview']);
-    expect(await listVault(`${namespace}/auth/kubernetes/role`)).toEqual(['nats-deployer']);
-    expect(await listVault(`${namespace}/pki/nats/roles`)).toEqual([]);
-    expect((await kube.send({ method: 'GET', path: `/api/v1/namespaces/${namespace}` })).status).toBe(404);
+    await leavesNothingOf({ ...preview, ...small }, provider.environmentOf(pullRequest));
   });
 });
+
+/** Brings a preview up and removes it, with no other rights than those of docs/vault.md. */
+async function leavesNothingOf(preview: Values, environment: Values): Promise<void> {
+  const before = await rolesInVault();
+  expect((await runMain(preview, environment)).errors).toEqual([]);
+  expect(await rolesInVault()).not.toEqual(before);
+  const { replicas: _, create_namespace: __, ...connection } = preview;
+  const consent = { mode: 'destroy', delete_data: 'true', delete_namespace: 'true' };
+  expect((await runMain({ ...connection, ...consent }, environment)).errors).toEqual([]);
+  expect(await rolesInVault()).toEqual(before);
+  const path = `/api/v1/namespaces/${preview.namespace}`;
+  expect((await kube.send({ method: 'GET', path })).status).toBe(404);
+}
+
+/** All policies and roles in the Vault namespace. */
+function rolesInVault(): Promise<string[][]> {
+  const paths = ['sys/policies/acl', 'auth/kubernetes/role', 'pki/preview/roles'];
+  return Promise.all(paths.map((path) => listVault(`${namespace}/${path}`)));
+}
 
 /** A token of a ServiceAccount, as a projected volume holds it. */
 async function tokenOf(where: string, name: string, audience: string): Promise<string> {
