@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { dump } from 'js-yaml';
 import { GROUPS, type InputSpec } from '../src/inputs/spec.ts';
 import { INPUTS, OUTPUTS } from '../src/inputs/table.ts';
-import { kubernetesRoles, previewPolicy, productionPolicy, vaultPolicies } from './permissions.ts';
+import { adoptionRole, kubernetesRoles, previewPolicy, productionPolicy, vaultPolicies } from './permissions.ts';
 
 const SPECS: [string, InputSpec<unknown>][] = Object.entries(INPUTS);
 
@@ -37,6 +37,7 @@ function isRequired(spec: InputSpec<unknown>): boolean {
 export const PAGES: { [page: string]: { [block: string]: () => string } } = {
   'README.md': { inputs: inputTables, outputs: outputTable },
   'docs/permissions.md': { kubernetes: kubernetesRoles, vault: vaultPolicies },
+  'docs/life-cycle.md': { 'adoption-role': adoptionRole },
   'docs/vault.md': { 'production-policy': productionPolicy, 'preview-policy': previewPolicy },
 };
 

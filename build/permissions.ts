@@ -12,6 +12,7 @@ import {
   CLUSTER_WIDE,
   IN_IMAGE_CACHE,
   IN_NAMESPACE,
+  OF_MODULE,
   OPTIONAL,
   type Rule,
   resourceText,
@@ -41,6 +42,13 @@ function exampleOf(mode: string): Inputs {
 /** The Roles and the ClusterRole of each mode, as YAML. */
 export function kubernetesRoles(): string {
   return perMode((inputs) => fence('yaml', rolesOf(inputs)));
+}
+
+/** The Role that taking over a cluster of the Terraform module needs besides. */
+export function adoptionRole(): string {
+  const inputs = { ...exampleOf('apply'), remove_module_leftovers: true };
+  const rules = OF_MODULE.flatMap((rule) => ruleLines(rule, inputs));
+  return fence('yaml', role('Role', inputs.namespace, rules, undefined, 'nats-adoption'));
 }
 
 /** The rules of each mode's Vault policy, with those of Vault's own policy `default`. */
@@ -142,12 +150,18 @@ function rolesOf(inputs: Inputs): string {
   ].join('\n---\n');
 }
 
-function role(kind: 'Role' | 'ClusterRole', namespace: string | null, rules: string[], when?: string): string {
+function role(
+  kind: 'Role' | 'ClusterRole',
+  namespace: string | null,
+  rules: string[],
+  when?: string,
+  name = 'nats-deployer',
+): string {
   return [
     ...(when === undefined ? [] : [`# ${when}`]),
     'apiVersion: rbac.authorization.k8s.io/v1',
     `kind: ${kind}`,
-    `metadata: { name: nats-deployer${namespace === null ? '' : `, namespace: ${namespace}`} }`,
+    `metadata: { name: ${name}${namespace === null ? '' : `, namespace: ${namespace}`} }`,
     'rules:',
     ...rules,
   ].join('\n');

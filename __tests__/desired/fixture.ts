@@ -21,6 +21,7 @@ export const FRESH: TargetFacts = {
   running: null,
   downgradeFrom: null,
   volumeBytes: null,
+  adopted: false,
   clusterUid: '6f8bb0a5-7a0c-4d0a-9d86-1f6e5a3c9b11',
 };
 

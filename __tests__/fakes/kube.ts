@@ -119,16 +119,16 @@ export function fakeKube(journal: string[] = []): FakeKube {
       const found = await fake.get(kind, namespace, name);
       return found === null ? null : { apiVersion: found.apiVersion, kind, metadata: found.metadata };
     },
+    async listMetadata(kind, namespace, labels) {
+      const found = await fake.list(kind, namespace, labels === undefined ? {} : { labels });
+      return found.map(({ apiVersion, metadata }) => ({ apiVersion, kind, metadata }));
+    },
     async list(kind, namespace, { labels, fields } = {}) {
       return fake
         .all(kind)
         .filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace)
         .filter((object) => selects(labels, (key) => object.metadata.labels?.[key]))
         .filter((object) => selects(fields, (key) => digText(object, ...key.split('.'))));
-    },
-    async listMetadata(kind, namespace) {
-      const found = await fake.list(kind, namespace);
-      return found.map(({ apiVersion, metadata }) => ({ apiVersion, kind, metadata }));
     },
     async apply(object, { dryRun = false, manager = MANAGER, takesFrom = [] } = {}) {
       const key = keyOf(object);
@@ -169,6 +169,11 @@ export function fakeKube(journal: string[] = []): FakeKube {
       const live = objects.get(describe(kind, namespace, name));
       if (live === undefined) return null;
       return write('patch', live, save(keyOf(live), { ...live, ...merge(live, patch) }));
+    },
+    async replaceManagers(object, managedFields) {
+      const live = objects.get(keyOf(object));
+      if (live === undefined || live.metadata.resourceVersion !== object.metadata.resourceVersion) return null;
+      return write('hand over', live, save(keyOf(live), { ...live, metadata: { ...live.metadata, managedFields } }));
     },
     async remove(object) {
       const live = objects.get(keyOf(object));

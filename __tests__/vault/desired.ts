@@ -4,6 +4,7 @@ import type { DesiredVault, VaultObject } from '../../src/desired/state.ts';
 export function desiredVault(owner = 'uid-1/demo/nats-a', namespace = 'demo'): DesiredVault {
   return {
     owner,
+    adopted: false,
     pkiMount: ['pki', 'internal'],
     authPath: ['kubernetes'],
     clients: { users: ['admin-nats-a', 'reader-nats-a'], hosts: ['nats-a-0.nats-a-headless.demo.svc.cluster.local'] },

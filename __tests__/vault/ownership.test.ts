@@ -220,3 +220,48 @@ describe('another writer at the same time', () => {
     expect(problem.message).toContain('NATS cluster nats-a in namespace prod');
   });
 });
+
+describe('what the Terraform module made for a cluster that is taken over', () => {
+  const MODULE_POLICY =
+    'path "pki/internal/sign/nats-admin-nats-a" {\n  capabilities = ["create", "read", "update"]\n}\n';
+  const adopted = { ...desiredVault(), adopted: true };
+  const made = {
+    [POLICY]: { policy: MODULE_POLICY },
+    [ADMIN]: { ...WITHOUT_MARK, key_usage: [] },
+    [SERVER]: null,
+    [AUTH]: { token_ttl: 60 },
+  };
+
+  test('is taken over and marked', async () => {
+    const { client, store } = await afterRun(made);
+    await applyVault(client, adopted);
+    expect(store.get(POLICY)).toMatchObject({ policy: adopted.policy.rules });
+    expect(store.get(ADMIN)).toMatchObject({ allowed_uri_sans: ['kube-nats-action://uid-1/demo/nats-a'] });
+    expect(await planVault(client, adopted)).toEqual([]);
+  });
+
+  test('is left alone where no cluster is taken over', async () => {
+    const { client, writes } = await afterRun(made);
+    const { details } = await problemOf(planVault(client, desiredVault()));
+    expect(details.findings).toHaveLength(3);
+    expect(writes()).toEqual([]);
+  });
+
+  test.each<[string, { [path: string]: JsonObject | null }, string]>([
+    [
+      'a policy that allows another path',
+      { [POLICY]: { policy: `${MODULE_POLICY}path "secret/data/x" { capabilities = ["read"] }\n` } },
+      POLICY,
+    ],
+    ['a policy that allows more', { [POLICY]: { policy: MODULE_POLICY.replace('"read"', '"sudo"') } }, POLICY],
+    ['a policy that says something else', { [POLICY]: { policy: `${MODULE_POLICY}# of another\n` } }, POLICY],
+    ['a PKI role of other names', { [ADMIN]: { ...WITHOUT_MARK, allowed_domains: ['example.com'] } }, ADMIN],
+    ["another cluster's PKI role", { [ADMIN]: { allowed_uri_sans: ['kube-nats-action://uid-2/prod/nats-a'] } }, ADMIN],
+    ['a login of another ServiceAccount', { [AUTH]: { bound_service_account_names: ['deployer'] } }, AUTH],
+  ])('is not %s', async (_, changes, path) => {
+    const { client, writes } = await afterRun({ ...made, ...changes });
+    const { details } = await problemOf(planVault(client, adopted));
+    expect(details.findings?.map((finding) => finding.split(' ')[0])).toContain(path);
+    expect(writes()).toEqual([]);
+  });
+});

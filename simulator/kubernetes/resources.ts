@@ -27,6 +27,7 @@ const NAMESPACED: [group: string, version: string, kind: string, plural: string,
   ['cert-manager.io', 'v1', 'CertificateRequest', 'certificaterequests', true],
   ['cert-manager.io', 'v1', 'Issuer', 'issuers', true],
   ['coordination.k8s.io', 'v1', 'Lease', 'leases', false],
+  ['kyverno.io', 'v1', 'Policy', 'policies', true],
   ['monitoring.coreos.com', 'v1', 'PodMonitor', 'podmonitors', true],
   ['monitoring.coreos.com', 'v1', 'PrometheusRule', 'prometheusrules', true],
   ['networking.k8s.io', 'v1', 'Ingress', 'ingresses', true],
@@ -51,7 +52,7 @@ export const RESOURCES: Resource[] = [
 export const CERT_MANAGER_GROUP = 'cert-manager.io';
 
 /** API groups that a cluster serves only where somebody has installed them. */
-const ADDED_GROUPS = [CERT_MANAGER_GROUP, 'autoscaling.k8s.io', 'monitoring.coreos.com'];
+const ADDED_GROUPS = [CERT_MANAGER_GROUP, 'autoscaling.k8s.io', 'kyverno.io', 'monitoring.coreos.com'];
 
 /** Whether it is defined by a CustomResourceDefinition. */
 export function isCustom({ group }: Resource): boolean {

@@ -48,7 +48,7 @@ export function desiredState(inputs: Inputs, facts: TargetFacts): DesiredState {
       ...monitoring(inputs, names),
     ],
     shares: [...claimMetadata(inputs, names, facts), ...imageCacheShares(inputs, names, facts, chosenImages)],
-    vault: vaultObjects(inputs, names, holders, facts.clusterUid),
+    vault: vaultObjects(inputs, names, holders, facts.clusterUid, facts.adopted),
     notices: [
       ...notices,
       ...downgrade(inputs, versions, facts),

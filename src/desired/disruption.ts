@@ -10,6 +10,9 @@ import type { TargetFacts } from './state.ts';
 /** Label and annotations of the Panfactum module, whose tools find windows by them. */
 const WINDOW = 'panfactum.com/voluntary-disruption-window';
 
+/** On the budget of a cluster with windows: whose they are. */
+export const WINDOW_ID = `${WINDOW}-id`;
+
 /** On the budget while a window is open: when it opened, in seconds since the epoch. */
 export const WINDOW_START = `${WINDOW}-start`;
 
@@ -64,7 +67,7 @@ function windowedBudget(inputs: Inputs, names: Names, id: string, start: string 
     ...budget,
     metadata: {
       ...metadata,
-      labels: { ...metadata.labels, [`${WINDOW}-id`]: id },
+      labels: { ...metadata.labels, [WINDOW_ID]: id },
       annotations: {
         [`${WINDOW}-max-unavailable`]: `${MAX_UNAVAILABLE}`,
         [WINDOW_SECONDS]: `${inputs.voluntary_disruption_window_seconds}`,

@@ -32,6 +32,7 @@ export function everything(inputs: Inputs, remembered: Remembered): DesiredState
     running: null,
     downgradeFrom: null,
     volumeBytes: null,
+    adopted: false,
   };
   return desiredState(
     {

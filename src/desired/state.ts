@@ -30,6 +30,8 @@ export interface TargetFacts {
   downgradeFrom: string | null;
   /** Bytes of the smallest data volume as the PersistentVolumeClaims' status tells; null before one is bound. */
   volumeBytes: number | null;
+  /** Whether the Terraform module made the cluster, and this action takes it over or has done so. */
+  adopted: boolean;
   /** Who owns the Vault objects: uid of the target's kube-system namespace. */
   clusterUid: string;
 }
@@ -79,6 +81,8 @@ export interface Notice {
 export interface DesiredVault {
   /** "clusterUid/namespace/name" */
   owner: string;
+  /** Whether the module's objects of these names, which tell no owner, are taken over. */
+  adopted: boolean;
   /** Where the PKI secrets engine is mounted, in segments. */
   pkiMount: string[];
   /** Where the Kubernetes auth method is enabled, in segments below auth/. */

@@ -25,6 +25,9 @@ const GROWTH = 10;
  */
 const CLAIM_MAKERS = ['kube-controller-manager', 'k3s', 'kubelite'];
 
+/** Who gives the claims of the Terraform module's clusters their metadata, by its policies. */
+const KYVERNO = ['kyverno', 'background-controller'];
+
 /**
  * The claims of a new StatefulSet. It can never change them: so no label that an input may change, as a label could not
  * be taken back from a claim that is made anew. The annotations are what is right now; the next run corrects them.
@@ -53,11 +56,18 @@ export function volumeClaimTemplates(inputs: Inputs, names: Names, storageClassN
 export function claimMetadata(inputs: Inputs, names: Names, facts: TargetFacts): Share[] {
   const labels = claimLabels(inputs, names);
   const annotations = claimAnnotations(inputs, bytesAtCreation(inputs, facts.immutable));
-  return facts.claims.map((claim) => claimShare(names, claim, labels, annotations));
+  const takesFrom = facts.adopted ? [...CLAIM_MAKERS, ...KYVERNO] : CLAIM_MAKERS;
+  return facts.claims.map((claim) => claimShare(names, claim, labels, annotations, takesFrom));
 }
 
 /** No member of the inventory, as `kubectl apply --prune` would delete it with the data. */
-function claimShare({ namespace }: Names, claim: LiveObject, labels: Labels, annotations: Labels): Share {
+function claimShare(
+  { namespace }: Names,
+  claim: LiveObject,
+  labels: Labels,
+  annotations: Labels,
+  takesFrom: string[],
+): Share {
   return {
     object: {
       apiVersion: 'v1',
@@ -65,7 +75,7 @@ function claimShare({ namespace }: Names, claim: LiveObject, labels: Labels, ann
       metadata: { ...claim, namespace, labels, annotations },
     },
     manager: MANAGER,
-    takesFrom: CLAIM_MAKERS,
+    takesFrom,
   };
 }
 

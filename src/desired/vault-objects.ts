@@ -21,14 +21,22 @@ const ISSUER_TOKEN_SECONDS = 120;
 
 /**
  * What Vault needs to sign for this cluster: a PKI role for each identity that no ClusterIssuer signs, and a login for
- * cert-manager that may do nothing but sign by them. `clusterUid` tells, with namespace and name, whose these objects are.
+ * cert-manager that may do nothing but sign by them. `clusterUid` tells, with namespace and name, whose these objects are;
+ * `adopted` that the Terraform module's are taken over.
  */
-export function vaultObjects(inputs: Inputs, names: Names, identities: Identity[], clusterUid: string): DesiredVault {
+export function vaultObjects(
+  inputs: Inputs,
+  names: Names,
+  identities: Identity[],
+  clusterUid: string,
+  adopted = false,
+): DesiredVault {
   const own = identities.filter(({ clusterIssuer }) => clusterIssuer === null);
   const owner = `${clusterUid}/${names.namespace}/${names.cluster}`;
   const pkiMount = inputs.vault_internal_pki_backend_mount_path.split('/');
   return {
     owner,
+    adopted,
     pkiMount,
     authPath: inputs.vault_kubernetes_auth_path.split('/'),
     clients: {

@@ -418,6 +418,12 @@ export const INPUTS = {
     default: 600,
     sentence: 'How long a run may take, waiting included.',
   }),
+  remove_module_leftovers: boolean({
+    group: 'Behaviour',
+    default: false,
+    sentence:
+      'Remove what the Terraform module left of a cluster that was taken over, once all is well: its Helm releases, Kyverno policies and old configuration. false: it is named in a warning. Needs wait.',
+  }),
   adapt: boolean({
     group: 'Behaviour',
     default: true,

@@ -31,8 +31,8 @@ export interface KubeClient {
   getMetadata(kind: Kind, namespace: string | undefined, name: string): Promise<KubeObject | null>;
   /** Objects carry their kind, unlike in the API server's own lists. An absent CRD or namespace is an empty list. */
   list(kind: Kind, namespace: string | undefined, selectors?: ListSelectors): Promise<KubeObject[]>;
-  /** The same objects with nothing but their metadata, as getMetadata answers them. */
-  listMetadata(kind: Kind, namespace: string | undefined): Promise<KubeObject[]>;
+  /** The same objects with nothing but their metadata, as getMetadata answers them; those with the labels, or all. */
+  listMetadata(kind: Kind, namespace: string | undefined, labels?: string): Promise<KubeObject[]>;
   /**
    * Server-side apply. Resolves to the object as it is stored, or with `dryRun` as it would be. Rejects with
    * ApplyConflict when another manager holds a field; those that `takesFrom` names have to give theirs up.
@@ -50,6 +50,11 @@ export interface KubeClient {
     patch: JsonObject,
     subresource?: 'status',
   ): Promise<KubeObject | null>;
+  /**
+   * Puts these entries in the place of an object's managedFields, and changes nothing else: how fields are handed from one
+   * manager to another. Resolves to null when the object has changed since `object.metadata.resourceVersion`, or is gone.
+   */
+  replaceManagers(object: KubeObject, managedFields: JsonObject[]): Promise<KubeObject | null>;
   /**
    * Resolves to false when the object, which its uid tells from a successor of the same name, is gone already.
    *
@@ -206,10 +211,12 @@ export function createKubeClient(
       return listed(resource, namespace, { method: 'GET', path });
     },
 
-    async listMetadata(kind, namespace) {
+    async listMetadata(kind, namespace, labels) {
       const resource = RESOURCES[kind];
+      const query = labels === undefined ? '' : `?${new URLSearchParams({ labelSelector: labels })}`;
       const headers = { accept: METADATA_LIST };
-      const objects = await listed(resource, namespace, { method: 'GET', path: pathOf(resource, namespace), headers });
+      const path = `${pathOf(resource, namespace)}${query}`;
+      const objects = await listed(resource, namespace, { method: 'GET', path, headers });
       return objects.map(({ apiVersion, metadata }) => ({ apiVersion, kind, metadata }));
     },
 
@@ -262,6 +269,25 @@ export function createKubeClient(
           idempotent: true,
         },
         [404],
+      );
+    },
+
+    replaceManagers(object, managedFields) {
+      const { name, namespace, resourceVersion } = object.metadata;
+      return exchange(
+        `Handing over the fields of ${describe(object.kind, namespace, name)}`,
+        {
+          method: 'PATCH',
+          path: `${pathOf(resourceOf(object), namespace, name)}?fieldManager=${MANAGER}`,
+          headers: { 'content-type': 'application/json-patch+json' },
+          // Another resourceVersion than the stored one makes it a conflict, as client-go's csaupgrade does it.
+          body: [
+            { op: 'replace', path: '/metadata/managedFields', value: managedFields },
+            { op: 'replace', path: '/metadata/resourceVersion', value: resourceVersion ?? '' },
+          ],
+          idempotent: true,
+        },
+        [404, 409],
       );
     },
 

@@ -51,6 +51,7 @@ export const RESOURCES = {
   Lease: namespaced('coordination.k8s.io/v1', 'Lease', 'leases'),
   Issuer: namespaced('cert-manager.io/v1', 'Issuer', 'issuers'),
   Certificate: namespaced('cert-manager.io/v1', 'Certificate', 'certificates'),
+  Policy: namespaced('kyverno.io/v1', 'Policy', 'policies'),
   VerticalPodAutoscaler: namespaced(AUTOSCALING, 'VerticalPodAutoscaler', 'verticalpodautoscalers'),
   PodMonitor: namespaced('monitoring.coreos.com/v1', 'PodMonitor', 'podmonitors'),
   PrometheusRule: namespaced('monitoring.coreos.com/v1', 'PrometheusRule', 'prometheusrules'),

@@ -4,6 +4,7 @@ import type { Inputs } from '../inputs/table.ts';
 import type { RunContext } from '../reconcile/context.ts';
 import { chooseName, chooseRemoved } from '../reconcile/identity.ts';
 import { clustersIn } from '../reconcile/inventory.ts';
+import { adoptionNotices } from '../reconcile/leftovers.ts';
 import type { Intent } from '../reconcile/look.ts';
 import type { Target } from '../reconcile/preflight.ts';
 import { login } from '../vault/login.ts';
@@ -34,9 +35,13 @@ export async function identify(
 }
 
 /** Tells what is adapted to the target and what the inputs deserve to be told about; in the summary as well. */
-export function announce({ adaptations, desired }: Intent, { inputs, clock, log, report }: RunContext): void {
+export function announce({ adaptations, desired, adoption }: Intent, { inputs, clock, log, report }: RunContext): void {
   report.adaptations = adaptations;
-  report.notices = [...desired.notices, ...windowNotices(inputs, new Date(clock.now()))];
+  report.notices = [
+    ...desired.notices,
+    ...windowNotices(inputs, new Date(clock.now())),
+    ...(adoption === null ? [] : adoptionNotices(adoption)),
+  ];
   for (const { wanted, instead } of adaptations) log.info(`Without ${wanted}: ${instead}`);
   if (adaptations.length > 0) log.notice(ADAPTED);
   for (const { severity, input, message } of report.notices) log[severity](`${input}: ${message}`);

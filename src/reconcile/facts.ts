@@ -16,8 +16,9 @@ import type { RunningServers } from '../nats/restart.ts';
 import { Problem } from '../problem.ts';
 import type { Adaptation } from '../report/run-report.ts';
 import { adapt } from './adaptation.ts';
+import { isModuleCluster } from './adoption.ts';
 import { checkDowngrade } from './downgrade.ts';
-import { recordedNamespaces } from './inventory.ts';
+import { recordedLeftovers, recordedNamespaces } from './inventory.ts';
 import { isOwn } from './ownership.ts';
 import { findImageCaches, type Target } from './preflight.ts';
 import { checkScaling, type Scaled } from './scaling.ts';
@@ -49,7 +50,12 @@ export async function gatherFacts(
     kube.get('PodDisruptionBudget', namespace, name),
     wasCached && target.imageCaches.length === 0 ? findImageCaches(kube) : target.imageCaches,
   ]);
-  const own = statefulSet !== null && isOwn(statefulSet, namespace, name) ? statefulSet : null;
+  const adopted =
+    recordedLeftovers(inventory) !== null ||
+    // To give the name is to ask for that cluster, whoever made it.
+    (statefulSet !== null && inputs.name !== null && isModuleCluster(statefulSet, namespace, name));
+  const isKnown = statefulSet !== null && (adopted || isOwn(statefulSet, namespace, name));
+  const own = isKnown ? statefulSet : null;
   if (own !== null || statefulSet === null) await checkScaling(kube, inputs, scaled(inputs, name, own, claims));
   const downgradeFrom = own === null ? null : await checkDowngrade(kube, inputs, own);
   if (issuer !== null) checkMount(inputs, issuer);
@@ -70,6 +76,7 @@ export async function gatherFacts(
       windowStart: budget?.metadata.annotations?.[WINDOW_START] ?? null,
       downgradeFrom,
       volumeBytes: smallestVolume(claims),
+      adopted,
       clusterUid: target.clusterUid,
     },
     adaptations,

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { clusterOfInventory, ID_LABEL, inventoryId, inventoryName } from '../desired/apply-set.ts';
 import { type Labels, MANAGED_BY } from '../desired/labels.ts';
-import { digText } from '../json.ts';
+import { dig, digText } from '../json.ts';
 import { type KubeClient, labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { groupOf, type Kind, RESOURCES, resourceOf } from '../kube/resources.ts';
@@ -30,6 +30,8 @@ export interface Scope {
   /** Other namespaces than the cluster's own. */
   namespaces: string[];
   vault: VaultScope;
+  /** What is left of the Terraform module's, by `leftoverNames`; only of a cluster that it made. */
+  leftovers?: string[];
 }
 
 /** Where in Vault: all that the cluster has ever used, as a change of an input removes nothing there. */
@@ -41,6 +43,7 @@ export interface VaultScope {
 
 const PKI_MOUNTS = 'vault-pki-mounts';
 const AUTH_PATHS = 'vault-auth-paths';
+const LEFTOVERS = 'module-leftovers';
 
 /** "Certificate.cert-manager.io" for each kind among the objects, sorted: the form of the ApplySet specification. */
 export function groupKindsOf(objects: KubeObject[]): string[] {
@@ -84,6 +87,12 @@ export function recordedVault(inventory: KubeObject | null): VaultScope {
   return { pkiMounts: recorded(PKI_MOUNTS), authPaths: recorded(AUTH_PATHS) };
 }
 
+/** What the last run recorded of the Terraform module's; null for a cluster that it did not make. */
+export function recordedLeftovers(inventory: KubeObject | null): string[] | null {
+  const recorded = dig(inventory?.data, LEFTOVERS);
+  return typeof recorded === 'string' ? recorded.split('\n').filter((leftover) => leftover !== '') : null;
+}
+
 /** The inventory object, telling where the objects are and who deployed. */
 export function renderInventory(
   namespace: string,
@@ -112,17 +121,19 @@ export function renderInventory(
       'action-version': deployment.actionVersion,
       [PKI_MOUNTS]: scope.vault.pkiMounts.join('\n'),
       [AUTH_PATHS]: scope.vault.authPaths.join('\n'),
+      ...(scope.leftovers === undefined ? {} : { [LEFTOVERS]: scope.leftovers.join('\n') }),
     },
   };
 }
 
 /** Whether the inventory tells exactly this, so that the run has nothing to write to it. */
-export function isCurrent(inventory: KubeObject | null, { groupKinds, namespaces, vault }: Scope): boolean {
+export function isCurrent(inventory: KubeObject | null, { groupKinds, namespaces, vault, leftovers }: Scope): boolean {
   const annotations = inventory?.metadata.annotations ?? {};
   return (
     annotations[KINDS_ANNOTATION] === groupKinds.join(',') &&
     annotations[NAMESPACES_ANNOTATION] === namespaces.join(',') &&
-    isDeepStrictEqual(recordedVault(inventory), vault)
+    isDeepStrictEqual(recordedVault(inventory), vault) &&
+    isDeepStrictEqual(recordedLeftovers(inventory), leftovers ?? null)
   );
 }
 

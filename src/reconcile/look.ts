@@ -4,10 +4,12 @@ import type { DesiredState } from '../desired/state.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { Adaptation } from '../report/run-report.ts';
 import { checkPermissions } from './access-check.ts';
+import type { Adoption } from './adoption.ts';
 import type { RunContext } from './context.ts';
 import { gatherFacts } from './facts.ts';
-import { recordedKinds, recordedNamespaces } from './inventory.ts';
-import { removalAccess, removalOf } from './permissions.ts';
+import { recordedKinds, recordedLeftovers, recordedNamespaces } from './inventory.ts';
+import { findLeftovers, leftoverNames } from './leftovers.ts';
+import { adoptionAccess, removalAccess, removalOf } from './permissions.ts';
 import { makePlan, type Plan } from './plan.ts';
 import type { Target } from './preflight.ts';
 
@@ -17,8 +19,11 @@ export interface Intent {
   desired: DesiredState;
   /** What the last run recorded; null before the first. */
   inventory: KubeObject | null;
+  /** Null for a cluster that the Terraform module did not make. */
+  adoption: Adoption | null;
 }
 
+const ADOPTING = 'to take over what the Terraform module made';
 const REMOVING = 'to remove what an earlier run made and this one does not want';
 
 /** Works out what should be. Throws where an input cannot be had on this target. */
@@ -31,16 +36,33 @@ export async function intend(context: RunContext, target: Target): Promise<Inten
     REMOVING,
   );
   const { facts, adaptations } = await gatherFacts(kube, inputs, target, name, inventory);
-  return { adaptations, desired: desiredState(inputs, facts), inventory };
+  const desired = desiredState(inputs, facts);
+  const adoption = facts.adopted ? await lookAtModule(context, target, inventory, desired) : null;
+  return { adaptations, desired, inventory, adoption };
+}
+
+/** What there is of the module's besides the objects that are taken over. */
+async function lookAtModule(
+  { kube, inputs, namespace, name }: RunContext,
+  target: Target,
+  inventory: KubeObject | null,
+  { objects }: DesiredState,
+): Promise<Adoption> {
+  const recorded = recordedLeftovers(inventory);
+  const removes = inputs.remove_module_leftovers && inputs.wait;
+  if (recorded?.length === 0) return { begins: false, recorded, leftovers: [], removes };
+  await checkPermissions(kube, adoptionAccess(inputs, target.apis), ADOPTING);
+  const leftovers = await findLeftovers(kube, namespace, name, recorded, objects);
+  return { begins: recorded === null, recorded: recorded ?? leftoverNames(leftovers), leftovers, removes };
 }
 
 /** Works out what differs from it, without a write. */
 export async function compare(
   context: RunContext,
   namespaceExists: boolean,
-  { desired, inventory }: Intent,
+  { desired, inventory, adoption }: Intent,
 ): Promise<Plan> {
-  const plan = await makePlan({ ...context, namespaceExists }, desired, inventory);
+  const plan = await makePlan({ ...context, namespaceExists, adoption }, desired, inventory);
   await checkPermissions(context.kube, removalOf(plan.prune), REMOVING);
   return plan;
 }

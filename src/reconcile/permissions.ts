@@ -116,6 +116,25 @@ export const OPTIONAL: (Rule & Required<Pick<Rule, 'isAsked'>>)[] = [
   },
 ];
 
+/** In the cluster's namespace, of a cluster that the Terraform module made, until nothing is left of the module's. */
+export const OF_MODULE: Rule[] = [
+  {
+    kinds: ['Secret'],
+    verbs: { apply: ['list'] },
+    why: "Helm's releases, by their labels",
+  },
+  ...(['CronJob', 'VerticalPodAutoscaler', 'Policy'] as const).map((kind) => ({
+    kinds: [kind],
+    verbs: { apply: ['get'] },
+  })),
+  ...(['Secret', 'PodDisruptionBudget', 'CronJob', 'VerticalPodAutoscaler', 'Policy'] as const).map((kind) => ({
+    kinds: [kind],
+    verbs: { apply: ['delete'] },
+    isAsked: ({ remove_module_leftovers }: Inputs) => remove_module_leftovers,
+    why: 'with remove_module_leftovers only',
+  })),
+];
+
 /** How the target is equipped. */
 export const CLUSTER_WIDE: Rule[] = [
   { kinds: ['Namespace'], verbs: { apply: ['get'], destroy: ['get'] } },
@@ -155,6 +174,15 @@ export function neededAccess(inputs: Inputs, apis: ReadonlySet<string>): Access[
     kinds: kinds.filter((kind) => isServed(kind, apis)),
   }));
   return [...accessesOf([...IN_NAMESPACE, ...optional], inputs, inputs.namespace), ...clusterWideAccess(inputs)];
+}
+
+/** What looking for the Terraform module's leftovers needs, and removing them. */
+export function adoptionAccess(inputs: Inputs, apis: ReadonlySet<string>): Access[] {
+  const served = OF_MODULE.map(({ kinds, ...rule }) => ({
+    ...rule,
+    kinds: kinds.filter((kind) => isServed(kind, apis)),
+  }));
+  return accessesOf(served, inputs, inputs.namespace);
 }
 
 /** What removing needs that an earlier run recorded, its kinds and other namespaces, and this one does not ask for. */
@@ -206,7 +234,7 @@ export function isOptional({ group, resource, namespace }: Access): boolean {
 }
 
 function isServed(kind: Kind, apis: ReadonlySet<string>): boolean {
-  return apis.has(RESOURCES[kind].apiVersion);
+  return groupOf(RESOURCES[kind]) === '' || apis.has(RESOURCES[kind].apiVersion);
 }
 
 function accessesOf(rules: Rule[], inputs: Inputs, namespace?: string): Access[] {

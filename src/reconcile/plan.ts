@@ -11,6 +11,7 @@ import type { VaultClient } from '../vault/client.ts';
 import type { VaultChange } from '../vault/objects.ts';
 import { pathText } from '../vault/path.ts';
 import { planVault } from '../vault/plan.ts';
+import { type Adoption, conflictsBesides, isModuleObject } from './adoption.ts';
 import { differences, type FieldDifference } from './difference.ts';
 import {
   groupKindsOf,
@@ -25,7 +26,8 @@ import { appliedBy, isOwn } from './ownership.ts';
 
 /** One object that differs from what it should be. */
 export interface ObjectChange {
-  action: 'create' | 'update';
+  /** adopt: the Terraform module made it, and its fields are handed over before it is applied. */
+  action: 'create' | 'update' | 'adopt';
   object: KubeObject;
   fields: FieldDifference[];
   /** How it is applied: as this action and without force unless it says otherwise. */
@@ -50,6 +52,8 @@ export interface PlanSources {
   /** False: nothing can exist, everything is created. */
   namespaceExists: boolean;
   name: string;
+  /** Null for a cluster that the Terraform module did not make. */
+  adoption?: Adoption | null;
 }
 
 /** Whether there is nothing to write. */
@@ -68,21 +72,25 @@ export async function makePlan(
 ): Promise<Plan> {
   const { kube, namespace, name, namespaceExists } = sources;
   const { objects: members, shares } = desired;
+  const adoption = sources.adoption ?? null;
   const after = {
     groupKinds: groupKindsOf(members),
     namespaces: otherNamespaces(shares, namespace),
     vault: vaultScope(desired.vault, inventory),
+    ...(adoption === null ? {} : { leftovers: adoption.removes ? [] : adoption.recorded }),
   };
-  const [vault, objects, prune] = await Promise.all([
+  const [vault, objects, dropped] = await Promise.all([
     planVault(sources.vault, desired.vault),
     namespaceExists ? planObjects(sources, desired) : members.map((object) => creation(object, {})),
     namespaceExists ? leftovers(kube, namespace, name, recordedKinds(inventory), members) : [],
   ]);
   const during = {
-    groupKinds: union(after.groupKinds, groupKindsOf(prune)),
+    groupKinds: union(after.groupKinds, groupKindsOf(dropped)),
     namespaces: union(after.namespaces, recordedNamespaces(inventory)),
     vault: after.vault,
+    ...(adoption === null ? {} : { leftovers: adoption.recorded }),
   };
+  const prune = [...dropped, ...(adoption?.removes ? adoption.leftovers : [])];
   return { vault, objects, prune, inventory: { current: isCurrent(inventory, after), during, after } };
 }
 
@@ -180,8 +188,10 @@ async function foreignSecret(
 }
 
 async function planObject(sources: PlanSources, object: KubeObject, options: ApplyOptions): Promise<Comparison> {
-  const { kube } = sources;
+  const { kube, adoption } = sources;
   const { namespace, name } = object.metadata;
+  const taken = !adoption || options.manager !== undefined ? null : await planAdoption(sources, object);
+  if (taken !== null) return taken;
   const [live, applied] = await Promise.all([kube.get(kindOf(object), namespace, name), dryRun(kube, object, options)]);
   // A share is in an object of others by its nature.
   if (live !== null && options.manager === undefined && !isOwn(live, sources.namespace, sources.name))
@@ -195,6 +205,13 @@ async function planObject(sources: PlanSources, object: KubeObject, options: App
   // Of a field that comes or goes its ownership changes as well: that is news only where it is all that changes.
   const fields = told.length > 0 ? told : all;
   return fields.length === 0 ? null : { action: 'update', object, fields, options };
+}
+
+/** Null where the object is not the module's: it is compared as any other. */
+async function planAdoption({ kube, namespace, name }: PlanSources, object: KubeObject): Promise<Comparison> {
+  const live = await kube.get(kindOf(object), object.metadata.namespace, object.metadata.name);
+  if (live === null || !isModuleObject(live, namespace, name)) return null;
+  return (await conflictsBesides(kube, object)) ?? { action: 'adopt', object, fields: [], options: {} };
 }
 
 /**

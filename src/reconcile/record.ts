@@ -1,7 +1,7 @@
 import type { Change } from '../report/run-report.ts';
 import type { RunContext } from './context.ts';
 
-const DONE = { create: 'Created', update: 'Updated', delete: 'Deleted' };
+const DONE = { create: 'Created', update: 'Updated', adopt: 'Took over', delete: 'Deleted' };
 
 /** Keeps a change for the summary and tells it in the log, with the fields or the reason. */
 export function record({ report, log }: RunContext, change: Change, because = change.fields.join(', ')): void {

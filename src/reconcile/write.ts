@@ -11,6 +11,7 @@ import { configHash } from '../nats/restart.ts';
 import { Problem } from '../problem.ts';
 import { together } from '../together.ts';
 import { applyVault } from '../vault/plan.ts';
+import { handOver, keepVolumes } from './adoption.ts';
 import { writeBudget } from './budget.ts';
 import { retryRefused, waitForCertificates } from './certificates.ts';
 import type { RunContext, WriteContext } from './context.ts';
@@ -53,6 +54,9 @@ export async function writePlan(
   deployment: Deployment,
 ): Promise<void> {
   context.report.unwritten = objectsOf(plan);
+  if (plan.objects.some(({ action, object }) => action === 'adopt' && object.kind === 'StatefulSet')) {
+    await keepVolumes(context);
+  }
   await writeInventory(context, plan.inventory.during, deployment);
   const config = desired.objects.find((object) => isConfig(context, object));
   const reloads = plan.objects.some(
@@ -120,7 +124,8 @@ async function writeObjects(context: WriteContext, plan: Plan, waves: Kind[][]):
 }
 
 async function writeObject(context: WriteContext, change: ObjectChange): Promise<void> {
-  const { object, options } = change;
+  const { action, object, options } = change;
+  if (action === 'adopt') await handOver(context, object);
   if (restartsServers(change) && context.inputs.wait) return writeServers(context, change);
   if (object.kind !== 'PodDisruptionBudget') await apply(context, object, options);
   else if (!(await writeBudget(context, object))) return;
@@ -151,7 +156,7 @@ function recordChange(context: WriteContext, { action, object, fields }: ObjectC
 function restartsServers({ action, object, fields }: ObjectChange): boolean {
   const restarting = ({ path }: FieldDifference) =>
     path.startsWith('spec.template.') || path.startsWith('spec.updateStrategy');
-  return object.kind === 'StatefulSet' && action === 'update' && fields.some(restarting);
+  return object.kind === 'StatefulSet' && (action === 'adopt' || (action === 'update' && fields.some(restarting)));
 }
 
 /** Whether servers come to those that stay as they are. */

@@ -12,7 +12,7 @@ export interface Adaptation {
 
 /** One thing that a run wrote. */
 export interface Change {
-  action: 'create' | 'update' | 'delete';
+  action: 'create' | 'update' | 'adopt' | 'delete';
   /** "StatefulSet demo/nats-1a2b3c4d", "Vault pki/internal/roles/nats-admin-nats-1a2b3c4d" */
   object: string;
   fields: string[];

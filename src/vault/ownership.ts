@@ -21,7 +21,8 @@ export interface ForeignObject {
  * Throws a Problem (conflict) that names every object which is not this cluster's, rather than have one overwritten or
  * shared. Their names leave the namespace out or join it ambiguously; whose they are is told by the policy's first line,
  * by a URI of the PKI roles, and by the ServiceAccount that the auth role is bound to. What carries no mark follows the
- * policy: under one of this cluster it was made by an earlier version of this action.
+ * policy: under one of this cluster it was made by an earlier version of this action, and under one of the Terraform
+ * module's it goes to who takes the cluster over.
  */
 export function checkOwnership(desired: DesiredVault, live: LiveVault, changes: VaultChange[]): void {
   const foreign = [
@@ -37,7 +38,7 @@ function foreignPolicy(desired: DesiredVault, live: string | null): ForeignObjec
   if (live === null) return null;
   const owner = policyOwner(live);
   if (owner !== null) return owner === desired.owner ? null : ownedBy(desired, path, owner);
-  if (hasSameRules(desired, live)) return null;
+  if (hasSameRules(desired, live) || isModulePolicy(desired, live)) return null;
   return { path, words: 'has other rules and no mark of an owner', owned: false };
 }
 
@@ -54,6 +55,7 @@ function foreignPkiRole(
   if (other !== undefined) return ownedBy(desired, path, other);
   if (owners.length > 0 || isOwnPolicy(desired, live.policy)) return null;
   const fields = changedFields(changes, path).filter(({ name }) => name !== OWNER_FIELD);
+  if (isModulePolicy(desired, live.policy) && !fields.some(({ name }) => name === 'allowed_domains')) return null;
   // With the same values it may be another cluster's of this name: only a policy of this namespace speaks against that.
   if (fields.length === 0 && live.policy !== null && hasSameRules(desired, live.policy)) return null;
   return unmarked(path, fields);
@@ -72,7 +74,8 @@ function foreignAuthRole(desired: DesiredVault, live: LiveVault, changes: VaultC
     return { path, words, owned: true };
   }
   const fields = changedFields(changes, path);
-  return fields.length === 0 || isOwnPolicy(desired, live.policy) ? null : unmarked(path, fields);
+  const isOurs = isOwnPolicy(desired, live.policy) || isModulePolicy(desired, live.policy);
+  return fields.length === 0 || isOurs ? null : unmarked(path, fields);
 }
 
 /** "clusterUid/namespace/name" from the policy's first line; null where it is not marked. */
@@ -95,6 +98,23 @@ function isOwnPolicy(desired: DesiredVault, live: string | null): boolean {
 /** Whether a policy that carries no mark says what the desired one says. */
 function hasSameRules({ policy }: DesiredVault, live: string): boolean {
   return live.trim() === policy.rules.trim().split('\n').slice(1).join('\n').trim();
+}
+
+const RULE = /path\s+"([^"]+)"\s*\{\s*capabilities\s*=\s*\[([^\]]*)\]\s*\}/g;
+const MODULE_CAPABILITIES = ['create', 'read', 'update'];
+
+/**
+ * Whether a cluster is taken over and the policy is the one that the module wrote for it: no mark, and nothing allowed but
+ * to sign by the cluster's PKI roles.
+ */
+function isModulePolicy({ adopted, pkiMount, pkiRoles }: DesiredVault, live: string | null): boolean {
+  if (!adopted || live === null || policyOwner(live) !== null) return false;
+  const signPaths = pkiRoles.map(({ path }) => pathText([...pkiMount, 'sign', ...path.slice(-1)]));
+  const rules = [...live.matchAll(RULE)];
+  const isSigning = ([, path = '', capabilities = '']: string[]): boolean =>
+    signPaths.includes(path) &&
+    capabilities.split(',').every((each) => MODULE_CAPABILITIES.includes(each.replaceAll(/["\s]/g, '')));
+  return rules.length > 0 && rules.every(isSigning) && live.replaceAll(RULE, '').trim() === '';
 }
 
 /** Whether it is bound, but to none of ours: one that was opened to all ("*") is still ours. */
