@@ -56,6 +56,29 @@ test.each(['4', '24'])(
   },
 );
 
+test('a run that is killed before the servers load what it wrote is completed by the next, which has nothing to write', async () => {
+  await world.close();
+  // By themselves the kubelets bring it long after the next run.
+  world = await startWorld({ speed: 0.1 });
+  await world.apply();
+  const isTouch = writesTo('/pods/nats-');
+  const inputs = { ...world.inputs, log_level: 'debug' };
+  // Later than the kubelets look, as the pods were written to before.
+  world.faults.add({ effect: 'answer', status: 503, matches: writesTo('/configmaps/nats?'), times: 3 });
+  world.faults.add({ effect: 'hang', matches: isTouch, nth: 4, times: 3 });
+  const step = startMain(inputs);
+  while (world.requests.filter(isTouch).length < 6) await new Promise((resolve) => setTimeout(resolve, 5));
+  step.process.kill('SIGKILL');
+  await step.ended;
+  expect(world.nats.outdated()).toEqual(['nats-0', 'nats-1', 'nats-2']);
+  const next = await world.apply(inputs);
+  expect(next.errors).toEqual([]);
+  expect(next.log).toContain('Nothing to change');
+  expect(next.log).toMatch(/before the servers loaded ConfigMap demo\/nats: hastening nats-0, nats-1, nats-2/);
+  expect(world.nats.outdated()).toEqual([]);
+  expect(await world.writesDuring(() => world.apply(inputs))).toEqual([]);
+});
+
 test('a cancelled run ends within seconds, gives the lock back and says what stays', async () => {
   world.behaviour.unschedulable = true;
   const step = startMain(world.inputs);

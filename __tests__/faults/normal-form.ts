@@ -12,7 +12,8 @@ export interface NormalForm {
 
 /** What an undisturbed run has to have made, and nothing else: without uids, versions, times, keys and status. */
 export function wantedState(simulator: Simulator): NormalForm {
-  return normalForm(simulator, ({ status: _, ...object }) => object);
+  const objects = normalForm(simulator, ({ status: _, ...object }) => object);
+  return { ...objects, 'Servers that have not loaded their files': simulator.nats.outdated().join() };
 }
 
 /** All that the next run may act on: two cases that leave the same are the same to it. */

@@ -109,7 +109,7 @@ export async function configLoads(context: RunContext): Promise<Map<string, Conf
 }
 
 /** By pod, when each server last loaded its configuration; '' where it does not answer. */
-async function loadTimes(context: RunContext): Promise<Map<string, string>> {
+export async function loadTimes(context: RunContext): Promise<Map<string, string>> {
   const { kube, namespace } = context;
   const pods = await podsOf(context);
   const times = pods.map(async ({ metadata: { name } }): Promise<[string, string]> => {

@@ -1,6 +1,7 @@
 import { retryRefused, waitForCertificates } from './certificates.ts';
 import type { RunContext } from './context.ts';
 import { warnOfMemoryKills } from './memory-kills.ts';
+import { verifyLoaded } from './pending-reload.ts';
 import { waitForRollout } from './rollout.ts';
 import { verifySecrets } from './secrets.ts';
 import { verifyServed } from './served.ts';
@@ -13,6 +14,7 @@ export async function settle(context: RunContext): Promise<void> {
   await waitForCertificates(context);
   await verifySecrets(context);
   await waitForRollout(context);
+  await verifyLoaded(context);
   const leader = await verifyServers(context);
   // Verifying may have restarted a server, which is whole before its pod is Ready again.
   await waitForRollout(context);

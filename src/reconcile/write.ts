@@ -17,6 +17,7 @@ import { retryRefused, waitForCertificates } from './certificates.ts';
 import type { RunContext, WriteContext } from './context.ts';
 import type { FieldDifference } from './difference.ts';
 import { type Deployment, renderInventory, type Scope } from './inventory.ts';
+import { notePendingReload } from './pending-reload.ts';
 import type { ObjectChange, Plan } from './plan.ts';
 import { prune } from './prune.ts';
 import { record } from './record.ts';
@@ -72,10 +73,12 @@ export async function writePlan(
     // A server that restarts with a key that does not fit would not come up.
     await verifySecrets(context);
   }
+  const conf = digText(config, 'data', CONFIG_FILE);
+  if (reloads) await notePendingReload(context, loads, conf);
   await writeObjects(context, plan, CONFIGURATION);
   if (reloads) {
     context.assertHeld();
-    await touchPods(context, [...loads.keys()], configHash(digText(config, 'data', CONFIG_FILE)));
+    await touchPods(context, [...loads.keys()], configHash(conf));
   }
   if (context.inputs.wait && reloads && addsServers(plan)) await waitForReload(context, answering(loads));
   await writeObjects(context, plan, SERVERS);
