@@ -29,7 +29,7 @@ async function disturb(name: string, part: number, parts: number): Promise<void>
   );
   for (const fault of Object.keys(FAULTS)) {
     const share: Share = { scenario: name, fault, tally: await exhaustive.tally(fault, places) };
-    if (process.send === undefined) console.log(share);
+    if (process.send === undefined) console.log(fault, countsOf([share.tally]), share.tally.findings);
     else process.send(share);
   }
   await exhaustive.close();
@@ -49,25 +49,25 @@ async function disturbAll(): Promise<void> {
   const waiting = Object.keys(SCENARIOS).flatMap((name) =>
     Array.from({ length: PARTS }, (_, part) => [name, String(part), String(PARTS)]),
   );
+  const take = (share: Share): void => {
+    shares.push(share);
+    for (const finding of share.tally.findings) console.log(`${share.scenario}: ${finding}`);
+  };
   await Promise.all(
     Array.from({ length: availableParallelism() }, async () => {
-      for (let args = waiting.shift(); args !== undefined; args = waiting.shift()) {
-        await start(args, (share) => shares.push(share));
-      }
+      for (let args = waiting.shift(); args !== undefined; args = waiting.shift()) await start(args, take);
     }),
   );
-  const tallies = shares.map(({ tally }) => tally);
   for (const scenario of Object.keys(SCENARIOS)) {
     for (const fault of Object.keys(FAULTS)) {
       const these = shares.filter((share) => share.scenario === scenario && share.fault === fault);
       console.log(`${scenario}, ${fault}: ${countsOf(these.map(({ tally }) => tally))}`);
     }
   }
-  const findings = tallies.flatMap((tally) => tally.findings);
-  for (const finding of findings) console.log(finding);
+  const tallies = shares.map(({ tally }) => tally);
   const seconds = Math.round((performance.now() - started) / 1000);
   console.log(`All together: ${countsOf(tallies)}; ${seconds} s.`);
-  if (findings.length > 0) process.exitCode = 1;
+  if (tallies.some(({ findings }) => findings.length > 0)) process.exitCode = 1;
 }
 
 function countsOf(tallies: Tally[]): string {
