@@ -200,6 +200,37 @@ describe('the first run', () => {
 });
 
 describe('the second run', () => {
+  test('waits until an object that is being deleted is gone, and makes it anew', async () => {
+    const { kube, runOnce } = world();
+    await runOnce();
+    const service = kube.stored('Service', 'nats-a');
+    const deletionTimestamp = '2026-11-22T00:00:00Z';
+    kube.put({ ...service, metadata: { ...service.metadata, deletionTimestamp, finalizers: ['foregroundDeletion'] } });
+    const clock = fakeClock();
+    const sleep = clock.sleep;
+    clock.sleep = async (milliseconds, needless) => {
+      if (clock.slept.length === 3) kube.take('Service', 'nats-a');
+      await sleep(milliseconds, needless);
+    };
+    const { ended, log, report } = await runOnce({}, { clock });
+    expect(ended).toBeNull();
+    expect(report.changes).toEqual([{ action: 'create', object: 'Service demo/nats-a', fields: [] }]);
+    expect(log.lines).toContainEqual(expect.stringMatching(/Service demo\/nats-a is being deleted/));
+    expect(kube.stored('Service', 'nats-a').metadata).not.toHaveProperty('deletionTimestamp');
+  });
+
+  test('tells which finalizers hold an object that is never gone', async () => {
+    const { kube, runOnce } = world();
+    await runOnce();
+    const service = kube.stored('Service', 'nats-a');
+    const deletionTimestamp = '2026-11-22T00:00:00Z';
+    kube.put({ ...service, metadata: { ...service.metadata, deletionTimestamp, finalizers: ['acme.com/hold'] } });
+    const { ended } = await runOnce();
+    expect(ended).toMatchObject({
+      message: expect.stringMatching(/^Waiting for Service demo\/nats-a to be gone: .* finalizers: acme\.com\/hold/),
+    });
+  });
+
   test('finds nothing to do where volumes came out larger than asked for: the first one saw to it', async () => {
     const { kube, runOnce } = world({ volume: '4Gi' });
     const { log } = await runOnce({ persistence_initial_storage_gb: 1 });
@@ -237,6 +268,9 @@ describe('the second run', () => {
     expect(writes).toEqual([
       'replace Lease demo/nats-a',
       'apply ConfigMap demo/nats-a-inventory',
+      'patch Pod demo/nats-a-0',
+      'patch Pod demo/nats-a-1',
+      'patch Pod demo/nats-a-2',
       'apply ConfigMap demo/nats-a',
       'patch Pod demo/nats-a-0',
       'patch Pod demo/nats-a-1',

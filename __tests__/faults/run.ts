@@ -75,6 +75,7 @@ function countsOf(tallies: Tally[]): string {
   return (
     `${sum(({ cases }) => cases)} cases, ${sum(({ succeeded }) => succeeded)} succeeded, ` +
     `${sum(({ failed }) => failed)} failed with a clear error, ${sum(({ killed }) => killed)} killed, ` +
+    `${sum(({ notReached }) => notReached)} never met it, ` +
     `${sum(({ statesLeft }) => statesLeft)} states left to go on from, ${sum(({ findings }) => findings.length)} findings`
   );
 }

@@ -7,7 +7,7 @@ const TURN = 50;
 const MOST_TURNS = 40;
 
 /** Rounds of the event loop without a request and without a change, after which everybody waits for the time to pass. */
-const QUIET_ROUNDS = 12;
+const QUIET_ROUNDS = 20;
 /** Rounds after which the processor is left to others: what is waited for then is a timeout. */
 const BUSY_ROUNDS = 400;
 

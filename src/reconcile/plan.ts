@@ -32,6 +32,8 @@ export interface ObjectChange {
   fields: FieldDifference[];
   /** How it is applied: as this action and without force unless it says otherwise. */
   options: ApplyOptions;
+  /** Whether an object of this name is being deleted, which has to be gone first. */
+  isLeaving?: boolean;
 }
 
 /** What a run will write; empty lists and a current inventory mean that everything is as it should be. */
@@ -196,6 +198,10 @@ async function planObject(sources: PlanSources, object: KubeObject, options: App
   // A share is in an object of others by its nature.
   if (live !== null && options.manager === undefined && !isOwn(live, sources.namespace, sources.name))
     return new ForeignObject(live);
+  // What is applied to it would go with it. A share stays with what others do with their object.
+  if (live?.metadata.deletionTimestamp !== undefined && options.manager === undefined) {
+    return { ...creation(object, options), isLeaving: true };
+  }
   if (applied instanceof ApplyConflict) return applied;
   if (live === null) return creation(object, options);
   if (applied === null) return { action: 'update', object, fields: [], options };

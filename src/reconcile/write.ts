@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { commonLabels } from '../desired/labels.ts';
 import type { DesiredState, DesiredVault } from '../desired/state.ts';
-import { dig, digText } from '../json.ts';
+import { dig, digText, textsIn } from '../json.ts';
 import { type ApplyOptions, describe } from '../kube/client.ts';
 import { ApplyConflict } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -24,6 +24,7 @@ import { record } from './record.ts';
 import { heldBack, restartOneByOne, withoutPartition } from './rolling-restart.ts';
 import { type ConfigLoad, configLoads, touchPods, waitForReload, waitForRollout } from './rollout.ts';
 import { verifySecrets } from './secrets.ts';
+import { until } from './until.ts';
 
 /**
  * The order of writes: what cert-manager needs to log in to Vault, then who signs, then what is signed. What the servers
@@ -129,6 +130,7 @@ async function writeObjects(context: WriteContext, plan: Plan, waves: Kind[][]):
 async function writeObject(context: WriteContext, change: ObjectChange): Promise<void> {
   const { action, object, options } = change;
   if (action === 'adopt') await handOver(context, object);
+  if (change.isLeaving) await waitUntilGone(context, object);
   if (restartsServers(change) && context.inputs.wait) return writeServers(context, change);
   if (object.kind !== 'PodDisruptionBudget') await apply(context, object, options);
   else if (!(await writeBudget(context, object))) return;
@@ -175,6 +177,25 @@ function addsServers({ objects }: Plan): boolean {
 /** Those that can load a configuration: one that does not run reads it when it starts. */
 function answering(loads: Map<string, ConfigLoad>): Map<string, ConfigLoad> {
   return new Map([...loads].filter(([, { time }]) => time !== ''));
+}
+
+/** Waits for the end of an object that somebody deletes: its finalizers, or what it owns, may hold it for a while. */
+async function waitUntilGone(context: RunContext, object: KubeObject): Promise<void> {
+  const { namespace, name } = object.metadata;
+  const what = describe(object.kind, namespace, name);
+  await until(
+    {
+      ...context,
+      tried: `Waiting for ${what} to be gone`,
+      next: 'Look at what its finalizers wait for: a run makes it anew once it is gone.',
+    },
+    async () => {
+      const live = await context.kube.get(kindOf(object), namespace, name);
+      if (live?.metadata.deletionTimestamp === undefined) return { done: true };
+      const finalizers = textsIn(live.metadata.finalizers).join(', ') || 'none';
+      return { done: false, missing: `${what} is being deleted, finalizers: ${finalizers}` };
+    },
+  );
 }
 
 async function apply(
