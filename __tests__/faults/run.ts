@@ -22,11 +22,7 @@ async function disturb(name: string, part: number, parts: number): Promise<void>
   if (scenario === undefined)
     throw new Error(`no such scenario: ${name}; known are ${Object.keys(SCENARIOS).join(', ')}`);
   const exhaustive = await Exhaustive.prepare(scenario);
-  const { length } = exhaustive.places;
-  const places = exhaustive.places.slice(
-    Math.floor((length * part) / parts),
-    Math.floor((length * (part + 1)) / parts),
-  );
+  const places = exhaustive.places.filter((_, index) => index % parts === part);
   for (const fault of Object.keys(FAULTS)) {
     const share: Share = { scenario: name, fault, tally: await exhaustive.tally(fault, places) };
     if (process.send === undefined) console.log(fault, countsOf([share.tally]), share.tally.findings);
