@@ -7,4 +7,5 @@ export const SCENARIOS: { [name: string]: Scenario } = {
     before: [{ nats_version: '2.12.7' }],
     inputs: { nats_version: '2.14.6', log_level: 'debug', network_policy_enabled: 'false' },
   },
+  'a removal': { before: [{}], inputs: { mode: 'destroy', delete_data: 'true' } },
 };
