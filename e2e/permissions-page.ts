@@ -20,9 +20,12 @@ export interface Role {
   rules: Rule[];
 }
 
-/** The Roles of docs/permissions.md for a cluster in that namespace, their rules taken apart by resource. */
-export function rolesFor(namespace: string): Role[] {
-  const documents: Json[] = JSON.parse(JSON.stringify(loadAll(blockOf('Kubernetes', 'yaml'))));
+/** A value of the input mode. */
+type Mode = 'apply' | 'destroy';
+
+/** The Roles of docs/permissions.md for a mode on a cluster in that namespace, their rules taken apart by resource. */
+export function rolesFor(namespace: string, mode: Mode = 'apply'): Role[] {
+  const documents: Json[] = JSON.parse(JSON.stringify(loadAll(blockOf('Kubernetes', mode, 'yaml'))));
   return documents.map((document) => {
     const onPage = digText(document, 'metadata', 'namespace');
     return {
@@ -68,9 +71,9 @@ export interface VaultRule {
   optional: boolean;
 }
 
-/** The rules of the Vault policy of docs/permissions.md for a cluster of that name, at the PKI mount pki/internal. */
-export function vaultRulesFor(namespace: string, name: string): VaultRule[] {
-  const lines = blockOf('Vault', 'hcl').split('\n');
+/** The rules of the Vault policy of docs/permissions.md for a mode on a cluster of that name, at the PKI mount pki/internal. */
+export function vaultRulesFor(namespace: string, name: string, mode: Mode = 'apply'): VaultRule[] {
+  const lines = blockOf('Vault', mode, 'hcl').split('\n');
   return lines.flatMap((line, index) => {
     const [, onPage, list = ''] = /^path "([^"]+)" \{ capabilities = \[(.+)\] \}$/.exec(line) ?? [];
     if (onPage === undefined) return [];
@@ -85,10 +88,11 @@ export function vaultLineOf({ path, capabilities }: VaultRule): string {
   return `path "${path}" { capabilities = ${JSON.stringify(capabilities)} }`;
 }
 
-/** The block of code in that language below the heading. */
-function blockOf(heading: string, language: string): string {
+/** The block of code in that language below the heading, of that mode. */
+function blockOf(heading: string, mode: Mode, language: string): string {
   const [, section = ''] = page.split(`\n## ${heading}\n`);
-  const [, block] = new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(section) ?? [];
-  if (block === undefined) throw new Error(`docs/permissions.md has no ${language} below "${heading}"`);
+  const [, ofMode = ''] = section.split(`\n### \`mode: ${mode}\`\n`);
+  const [, block] = new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(ofMode) ?? [];
+  if (block === undefined) throw new Error(`docs/permissions.md has no ${language} of mode ${mode} below "${heading}"`);
   return block;
 }

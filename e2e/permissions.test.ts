@@ -84,20 +84,26 @@ async function tokenWith(policy: string, rules: VaultRule[]): Promise<string> {
 }
 
 /** Inputs of a job with the Roles and the Vault policy of docs/permissions.md, all of them and nothing else. */
-async function documented(target: string, account: string, roles: Role[], cluster = name): Promise<Values> {
+async function documented(
+  target: string,
+  account: string,
+  roles: Role[],
+  { cluster = name, mode = 'apply' as 'apply' | 'destroy' } = {},
+): Promise<Values> {
   await Promise.all(roles.map((role) => makeRole(account, role)));
   const kubeconfig = await deployer(
     account,
     roles.map((role) => ({ name: account, role })),
   );
   await untilGranted(roles, `${accounts}/${account}`);
-  const vault_token = await tokenWith(account, vaultRulesFor(target, cluster));
+  const vault_token = await tokenWith(account, vaultRulesFor(target, cluster, mode));
   return { ...server, name: cluster, kubeconfig, vault_auth_method: 'token', vault_token, namespace: target };
 }
 
-describe('the Roles and the policy of docs/permissions.md, and nothing more,', () => {
-  let inputs: Values;
+/** Of the cluster with every feature. */
+let inputs: Values;
 
+describe('the Roles and the policy of docs/permissions.md, and nothing more,', () => {
   it('bring up a cluster with every feature, and find nothing to change', async () => {
     inputs = { ...(await documented(namespace, 'least', rolesFor(namespace))), ...features };
     const ending = await run(inputs);
@@ -126,9 +132,25 @@ describe('the Roles and the policy of docs/permissions.md, and nothing more,', (
     const roles = others.map((role) =>
       role.namespace === null ? { ...wide, rules: [...wide.rules, ...role.rules] } : role,
     );
-    const made = await documented(created, 'least-new', roles, 'least-new');
+    const made = await documented(created, 'least-new', roles, { cluster: 'least-new' });
     const ending = await run({ ...made, ...noFeatures, create_namespace: 'true', replicas: '1' });
     expect(ending.summary).toContain(`Namespace ${created}`);
+  });
+});
+
+describe('those of mode destroy alone', () => {
+  it('remove a cluster with every feature, its data and its namespace, and find nothing to remove then', async () => {
+    await run({ ...inputs, ...features });
+    const roles = rolesFor(namespace, 'destroy');
+    const documentedInputs = await documented(namespace, 'least-destroy', roles, { mode: 'destroy' });
+    const removal = { ...documentedInputs, mode: 'destroy', delete_data: 'true', delete_namespace: 'true' };
+    const ending = await run(removal);
+    for (const kind of ['VerticalPodAutoscaler', 'PodMonitor', 'CronJob', 'PersistentVolumeClaim']) {
+      expect(ending.log).toContain(`Deleted ${kind} ${namespace}/`);
+    }
+    expect((await kube.send({ method: 'GET', path: `/api/v1/namespaces/${namespace}` })).status).toBe(404);
+    // Its Role in the namespace is gone with that.
+    expect((await run(removal)).outputs.changed).toBe('false');
   });
 });
 

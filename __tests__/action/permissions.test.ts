@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Rule, rolesFor, rulesIn, vaultRulesFor } from '../../e2e/permissions-page.ts';
 import type { RecordedRequest } from '../../simulator/requests.ts';
 import type { Values } from '../../simulator/runner.ts';
+import type { Inputs } from '../../src/inputs/table.ts';
 import { digObjects } from '../../src/json.ts';
 import { startWorld, type World } from './world.ts';
 
@@ -14,6 +15,7 @@ const STATEFUL_SET = '/apis/apps/v1/namespaces/demo/statefulsets/nats';
 const EVERYTHING = { monitoring_enabled: 'true', voluntary_disruption_window_enabled: 'true' };
 
 let world: World;
+const requests: { [mode in 'apply' | 'destroy']: RecordedRequest[] } = { apply: [], destroy: [] };
 
 /** Runs in which everything that may happen to a cluster happens once. */
 beforeAll(async () => {
@@ -44,7 +46,18 @@ beforeAll(async () => {
 
   // A single server has no certificate for the others.
   await world.kube('DELETE', STATEFUL_SET);
+  for (const ordinal of [0, 1, 2])
+    await world.kube('DELETE', `/api/v1/namespaces/demo/persistentvolumeclaims/data-nats-${ordinal}`);
   await succeeds({ replicas: '1' });
+
+  await succeeds({ ...EVERYTHING, replicas: '1' });
+  requests.apply = world.requests.splice(0);
+  expect((await world.destroy()).errors).toEqual([]);
+  // As kubectl delete --cascade=orphan leaves one behind.
+  const labels = { 'app.kubernetes.io/instance': 'nats', 'app.kubernetes.io/managed-by': 'kube-nats-action' };
+  await world.kube('POST', '/api/v1/namespaces/demo/pods', { metadata: { name: 'nats-0', labels } });
+  expect((await world.destroy({ delete_data: 'true', delete_namespace: 'true' })).errors).toEqual([]);
+  requests.destroy = world.requests.splice(0);
 }, 300_000);
 
 afterAll(() => world.close());
@@ -65,9 +78,9 @@ function textOf({ verb, group, resource, namespace = '*', name = '*' }: Permissi
   return `${verb} ${group}/${resource} ${namespace}/${name}`;
 }
 
-/** What the Roles of docs/permissions.md grant, a permission each. */
-function granted(): Permission[] {
-  return rolesFor('demo').flatMap((role) =>
+/** What the Roles of docs/permissions.md grant for a mode, a permission each. */
+function granted(mode: Inputs['mode']): Permission[] {
+  return rolesFor('demo', mode).flatMap((role) =>
     role.rules.flatMap((rule) => permissionsOf(rule, role.namespace ?? undefined)),
   );
 }
@@ -106,22 +119,25 @@ function usedBy({ method, path: target, status, body }: RecordedRequest): Permis
   ];
 }
 
-/** What this action sent, and nobody else. */
-function requestsOfAction(): RecordedRequest[] {
-  return world.requests.filter(({ userAgent }) => userAgent.startsWith('kube-nats-action/'));
+/** What this action sent in a mode, and nobody else. */
+function requestsOfAction(mode: Inputs['mode']): RecordedRequest[] {
+  return requests[mode].filter(({ userAgent }) => userAgent.startsWith('kube-nats-action/'));
 }
 
-test('the Roles of docs/permissions.md grant what runs do, and nothing more', () => {
-  const texts = granted().map(textOf);
-  const used = requestsOfAction().flatMap(usedBy);
-  // A permission without names is for every name.
-  const held = used.map((permission) => {
-    const anyName = textOf({ ...permission, name: undefined });
-    return texts.includes(anyName) ? anyName : textOf(permission);
-  });
-  expect(texts.length).toBeGreaterThan(60);
-  expect([...new Set(held)].sort()).toEqual([...new Set(texts)].sort());
-});
+test.each(['apply', 'destroy'] as const)(
+  'the Roles of docs/permissions.md grant what runs of mode %s do, and nothing more',
+  (mode) => {
+    const texts = granted(mode).map(textOf);
+    const used = requestsOfAction(mode).flatMap(usedBy);
+    // A permission without names is for every name.
+    const held = used.map((permission) => {
+      const anyName = textOf({ ...permission, name: undefined });
+      return texts.includes(anyName) ? anyName : textOf(permission);
+    });
+    expect(texts.length).toBeGreaterThan(50);
+    expect([...new Set(held)].sort()).toEqual([...new Set(texts)].sort());
+  },
+);
 
 /** What no policy has to allow; Vault looks itself whether the token has anything to do with a mount. */
 const FREE_IN_VAULT = /^(sys\/health|sys\/internal\/ui\/mounts\/.+|.+\/(ca_chain|ca\/pem))$/;
@@ -134,22 +150,26 @@ function usedInVault(requests: RecordedRequest[]): string[] {
     const [, below] = /\/proxy\/v1\/(.+)$/.exec(pathname) ?? [];
     if (below === undefined || FREE_IN_VAULT.test(below)) return [];
     if (method === 'GET') return [`${searchParams.has('list') ? 'list' : 'read'} ${below}`];
+    if (method === 'DELETE') return [`delete ${below}`];
     const isNew = below.startsWith('auth/kubernetes/role/') && !made.has(below);
     made.add(below);
     return [`${isNew ? 'create' : 'update'} ${below}`];
   });
 }
 
-test('the Vault policy of docs/permissions.md allows what runs do, and nothing more but what they can do without', () => {
-  const rules = vaultRulesFor('demo', 'nats');
-  const allowed = (optional: boolean) =>
-    rules
-      .filter((rule) => rule.optional === optional)
-      .flatMap(({ path, capabilities }) => capabilities.map((capability) => `${capability} ${path}`));
-  const needed = allowed(false);
-  // A list is asked for at the path of what is listed, without the slash that policies see.
-  const isSpare = (use: string) => allowed(true).some((rule) => `${use}/`.startsWith(rule.replace('*', '')));
-  const used = [...new Set(usedInVault(requestsOfAction()))];
-  expect(needed.length).toBeGreaterThan(15);
-  expect(used.filter((use) => needed.includes(use) || !isSpare(use)).sort()).toEqual(needed.sort());
-});
+test.each(['apply', 'destroy'] as const)(
+  'the Vault policy of docs/permissions.md allows what runs of mode %s do, and nothing more but what they can do without',
+  (mode) => {
+    const rules = vaultRulesFor('demo', 'nats', mode);
+    const allowed = (optional: boolean) =>
+      rules
+        .filter((rule) => rule.optional === optional)
+        .flatMap(({ path, capabilities }) => capabilities.map((capability) => `${capability} ${path}`));
+    const needed = allowed(false);
+    // A list is asked for at the path of what is listed, without the slash that policies see.
+    const isSpare = (use: string) => allowed(true).some((rule) => `${use}/`.startsWith(rule.replace('*', '')));
+    const used = [...new Set(usedInVault(requestsOfAction(mode)))];
+    expect(needed.length).toBeGreaterThan(15);
+    expect(used.filter((use) => needed.includes(use) || !isSpare(use)).sort()).toEqual(needed.sort());
+  },
+);
