@@ -1,6 +1,6 @@
 import type { RecordedRequest } from '../../simulator/requests.ts';
 import { writesIn } from '../../simulator/requests.ts';
-import { type Simulator, startSimulator } from '../../simulator/simulator.ts';
+import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/simulator.ts';
 import { Problem } from '../../src/problem.ts';
 import { FAULTS, patienceWith } from './faults.ts';
 import { differencesOf, leftState, type NormalForm, wantedState } from './normal-form.ts';
@@ -15,6 +15,8 @@ interface Values {
 export interface Scenario {
   before: Values[];
   inputs: Values;
+  /** What there is before any run; a plain cluster by default. */
+  world?: { options: SimulatorOptions; furnish: (simulator: Simulator) => void };
 }
 
 /** One request of the undisturbed run: the nth of its method and path. */
@@ -66,10 +68,12 @@ export class Exhaustive {
     this.places = undisturbed.places;
   }
 
-  static async prepare({ before, inputs }: Scenario): Promise<Exhaustive> {
+  static async prepare({ before, inputs, world }: Scenario): Promise<Exhaustive> {
     VirtualTime.start();
-    const simulator = await startSimulator({ speed: 0 });
+    const simulator = await startSimulator({ speed: 0, ...world?.options });
     const time = new VirtualTime(simulator);
+    world?.furnish(simulator);
+    time.pass(60_000);
     const { auth } = simulator.vault.namespace();
     auth.get('approle')?.roles.set('deployer', { token_policies: ['root'], token_ttl: 3600 });
     auth.get('approle')?.roleIds.set('role-id', 'deployer');
