@@ -45,22 +45,27 @@ describe('the restart hash of the pods', () => {
 describe('the mark of the pods', () => {
   const hash = restartHash({ port: 4222 }, { minimumMemory: 0, storageLimitsReload: true, apiLevel: 4 });
 
+  const limits = (memoryStoreBytes: number, fileStoreBytes: number) => ({ memoryStoreBytes, fileStoreBytes });
+
   test('is the hash before the first install, and when a setting needs a restart anyway', () => {
-    expect(restartMark(hash, null, 100)).toBe(hash);
-    expect(restartMark(hash, { mark: 'another', fileStoreBytes: 200 }, 100)).toBe(hash);
+    expect(restartMark(hash, null, limits(10, 100))).toBe(hash);
+    expect(restartMark(hash, { mark: 'another', ...limits(20, 200) }, limits(10, 100))).toBe(hash);
   });
 
   test('stays while the servers may store no more than they should', () => {
-    expect(restartMark(hash, { mark: hash, fileStoreBytes: 100 }, 100)).toBe(hash);
-    expect(restartMark(hash, { mark: `${hash}-x`, fileStoreBytes: 50 }, 100)).toBe(`${hash}-x`);
-    expect(restartMark(hash, { mark: hash, fileStoreBytes: 0 }, 100)).toBe(hash);
+    expect(restartMark(hash, { mark: hash, ...limits(10, 100) }, limits(10, 100))).toBe(hash);
+    expect(restartMark(hash, { mark: `${hash}-x`, ...limits(5, 50) }, limits(10, 100))).toBe(`${hash}-x`);
+    expect(restartMark(hash, { mark: hash, ...limits(0, 0) }, limits(10, 100))).toBe(hash);
   });
 
-  test('changes each time that a limit has to be lowered, which no server does while it runs', () => {
-    const lowered = restartMark(hash, { mark: hash, fileStoreBytes: 200 }, 100);
-    const again = restartMark(hash, { mark: lowered, fileStoreBytes: 200 }, 100);
+  test.each([
+    ['storage', limits(10, 200)],
+    ['memory, of which they heard by a reload before their restart for it was called off', limits(20, 100)],
+  ])('changes each time that a limit has to be lowered, which no server does while it runs: %s', (_, larger) => {
+    const lowered = restartMark(hash, { mark: hash, ...larger }, limits(10, 100));
+    const again = restartMark(hash, { mark: lowered, ...larger }, limits(10, 100));
     expect(new Set([hash, lowered, again]).size).toBe(3);
-    expect(restartMark(hash, { mark: lowered, fileStoreBytes: 100 }, 100)).toBe(lowered);
+    expect(restartMark(hash, { mark: lowered, ...limits(10, 100) }, limits(10, 100))).toBe(lowered);
   });
 });
 

@@ -33,7 +33,10 @@ export function desiredState(inputs: Inputs, facts: TargetFacts): DesiredState {
   const conf = serverConf(inputs, names, memory, fileStoreBytes);
   const holders = identities(inputs, names);
   const chosenImages = images(inputs, versions);
-  const mark = restartMark(restartHash(conf, versions.abilities), facts.running, fileStoreBytes);
+  const mark = restartMark(restartHash(conf, versions.abilities), facts.running, {
+    memoryStoreBytes: memory.memoryStore,
+    fileStoreBytes,
+  });
   const pods = { images: chosenImages, memory, restartMark: mark };
   return {
     objects: [

@@ -28,23 +28,29 @@ export function restartHash(conf: ConfBlock, abilities: ServerAbilities): string
   return shortHash(JSON.stringify(paths.map((path) => [path, settingAt(conf, path) ?? null])));
 }
 
-/** The servers of a live StatefulSet, as far as restarting them is concerned. */
-export interface RunningServers {
-  /** What restartMark gave last, as the pod template has it. */
-  mark: string;
-  /** The largest max_file_store among the servers that were started by this mark; 0 when none answers. */
+/** Bytes that JetStream may keep on each server. */
+export interface StorageLimits {
+  memoryStoreBytes: number;
   fileStoreBytes: number;
+}
+
+/** The servers of a live StatefulSet, as far as restarting them is concerned: their largest limits, 0 when none answers. */
+export interface RunningServers extends StorageLimits {
+  /** What restartMark gave last, as the pod template has it. Only servers that were started by it count. */
+  mark: string;
 }
 
 /**
  * The annotation of the pods that rolls them when it changes: the restart hash, followed by a mark of its own when
  * servers must be restarted though no setting says so. No release lowers JetStream's limits by a reload, and it refuses
- * the rest of the configuration with them; a limit sinks with a volume that was made anew smaller than it was.
+ * the rest of the configuration with them. A limit sinks with a volume that was made anew smaller than it was, and with
+ * memory that servers heard of by a reload before their restart for it was called off.
  */
-export function restartMark(hash: string, running: RunningServers | null, fileStoreBytes: number): string {
+export function restartMark(hash: string, running: RunningServers | null, limits: StorageLimits): string {
   if (running === null || !running.mark.startsWith(hash)) return hash;
-  if (running.fileStoreBytes <= fileStoreBytes) return running.mark;
-  return `${hash}-${shortHash(`${running.mark} ${fileStoreBytes}`)}`;
+  const { memoryStoreBytes, fileStoreBytes } = limits;
+  if (running.fileStoreBytes <= fileStoreBytes && running.memoryStoreBytes <= memoryStoreBytes) return running.mark;
+  return `${hash}-${shortHash(`${running.mark} ${fileStoreBytes} ${memoryStoreBytes}`)}`;
 }
 
 /** A short hash of a whole nats.conf: written on the pods, it makes the kubelet bring them the new file at once. */

@@ -135,8 +135,9 @@ async function runningServers(kube: KubeClient, { metadata, spec }: KubeObject):
   const reports = await Promise.all(
     current.map((pod) => kube.getFromPod(namespace, pod.metadata.name, PORTS.monitoring, REPORT_PATHS.jsz)),
   );
-  const limits = reports.map((report) => Number(dig(report ?? undefined, 'config', 'max_storage') ?? 0));
-  return { mark, fileStoreBytes: Math.max(0, ...limits) };
+  const largest = (limit: string) =>
+    Math.max(0, ...reports.map((report) => Number(dig(report ?? undefined, 'config', limit) ?? 0)));
+  return { mark, memoryStoreBytes: largest('max_memory'), fileStoreBytes: largest('max_storage') };
 }
 
 /** Bytes of the smallest data volume by the claims' status; null before one is bound. */
