@@ -2,6 +2,8 @@
 export interface Behaviour {
   /** Images that cannot be pulled: a pod that wants one is stuck in ImagePullBackOff. */
   missingImages: Set<string>;
+  /** Texts in nats.conf that servers refuse: none starts with one, and a reload leaves it with what it had. */
+  refusedSettings: Set<string>;
   /** No node takes a new pod: pods stay Pending with the scheduler's message. */
   unschedulable: boolean;
   /** Names of Certificates that are refused, with the reason of the refusal. */
@@ -29,6 +31,7 @@ export interface AccessAttributes {
 export function healthyBehaviour(): Behaviour {
   return {
     missingImages: new Set(),
+    refusedSettings: new Set(),
     unschedulable: false,
     refusedCertificates: new Map(),
     denied: () => false,
@@ -37,4 +40,10 @@ export function healthyBehaviour(): Behaviour {
     natsNotCurrent: new Map(),
     natsMetaLeader: true,
   };
+}
+
+/** What a server says of a nats.conf that it refuses; undefined where it takes it. */
+export function refusalOf({ refusedSettings }: Behaviour, conf: string): string | undefined {
+  const refused = [...refusedSettings].find((setting) => conf.includes(setting));
+  return refused && `nats-server: /etc/nats/nats.conf: refused: ${refused}`;
 }

@@ -8,9 +8,9 @@ test('the demo of the README shows a cluster from nothing, no write with the sam
   expect(
     writes.map(([, kubernetes, vault, exitCode]) => [Number(kubernetes), Number(vault), Number(exitCode)]),
   ).toEqual([
-    [27, 7, 0],
+    [28, 7, 0],
     [0, 0, 0],
-    [7, 0, 0],
+    [8, 0, 0],
   ]);
   expect(stdout).toContain('nats_url                tls://nats-');
   expect(stdout).toContain('**Nothing to change.**');

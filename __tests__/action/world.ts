@@ -16,6 +16,8 @@ export interface World extends Simulator {
   writesDuring(work: () => Promise<unknown>): Promise<string[]>;
   /** Resolves when the step has sent a write there; rejects with its log when it ended without. */
   requestTo(part: string, step: Step): Promise<void>;
+  /** Resolves when the step has printed the words; rejects with its log when it ended without. */
+  printed(words: string, step: Step): Promise<void>;
   /** A request of an administrator to the simulated API server or Vault, and its answer. */
   kube(method: string, path: string, body?: object, contentType?: string): Promise<Json>;
   vaultRequest(method: string, path: string, body?: object): Promise<Json>;
@@ -42,16 +44,8 @@ export async function startWorld(options: SimulatorOptions = {}): Promise<World>
       await work();
       return writesIn(simulator.requests.slice(before)).map(({ method, path }) => `${method} ${path.split('?')[0]}`);
     },
-    async requestTo(part, { ended }) {
-      let log: string | undefined;
-      void ended.then((ending) => {
-        log = ending.log;
-      });
-      while (!simulator.requests.some(writesTo(part))) {
-        if (log !== undefined) throw new Error(`The step ended without a write to ${part}:\n${log}`);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-    },
+    requestTo: (part, step) => during(step, `a write to ${part}`, () => simulator.requests.some(writesTo(part))),
+    printed: (words, step) => during(step, `the words ${words}`, () => step.printed().includes(words)),
     kube: (method, path, body, contentType = 'application/json') =>
       ask(method, `${simulator.kubernetesUrl}${path}`, body, {
         authorization: 'Bearer simulator-token',
@@ -60,6 +54,18 @@ export async function startWorld(options: SimulatorOptions = {}): Promise<World>
     vaultRequest: (method, path, body) =>
       ask(method, `${simulator.vaultUrl}/v1/${path}`, body, { 'x-vault-token': simulator.vaultToken }),
   };
+}
+
+/** Resolves when it is so; rejects with the log of a step that ended before. */
+export async function during({ ended }: Step, what: string, isSo: () => boolean): Promise<void> {
+  let log: string | undefined;
+  void ended.then((ending) => {
+    log = ending.log;
+  });
+  while (!isSo()) {
+    if (log !== undefined) throw new Error(`The step ended without ${what}:\n${log}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 /** Matches the writes whose path contains the part. */

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { isDeepStrictEqual } from 'node:util';
 import { digObjects, digText, type JsonObject } from '../../src/json.ts';
-import type { Behaviour } from '../behaviour.ts';
+import { type Behaviour, refusalOf } from '../behaviour.ts';
 import { mapAt } from '../json-at.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import type { StoredObject } from '../kubernetes/object-store.ts';
@@ -25,6 +25,8 @@ interface Server {
   annotations: string;
   start: Date;
   loaded: Date;
+  /** What it has logged since its start. */
+  lines: string[];
   /** When the kubelet is to bring changed ConfigMaps and Secrets. */
   due: number | undefined;
 }
@@ -75,7 +77,7 @@ export class NatsServers {
     const outdated = this.#running().filter((pod) => {
       const server = this.#servers.get(pod.metadata.uid);
       const isLoaded =
-        server?.config === this.#mountedConfig(pod) &&
+        server?.config === mountedConfig(this.#cluster, pod) &&
         isDeepStrictEqual(server.certificates, mountedCertificates(this.#cluster, pod, CONTAINER));
       return !isLoaded;
     });
@@ -125,7 +127,9 @@ export class NatsServers {
   /** What the server has logged. */
   log(pod: StoredObject): string {
     const server = this.#servers.get(pod.metadata.uid);
-    return server === undefined ? '' : `[1] ${server.start.toISOString()} [INF] Server is ready\n`;
+    if (server !== undefined) return `${server.lines.join('\n')}\n`;
+    const refusal = refusalOf(this.#behaviour, mountedConfig(this.#cluster, pod));
+    return refusal === undefined ? '' : `${refusal}\n`;
   }
 
   #running(): StoredObject[] {
@@ -136,30 +140,26 @@ export class NatsServers {
   }
 
   #next(pod: StoredObject, live: Server | undefined): Server {
-    const config = this.#mountedConfig(pod);
+    const config = mountedConfig(this.#cluster, pod);
     const certificates = mountedCertificates(this.#cluster, pod, CONTAINER);
     const annotations = JSON.stringify(pod.metadata.annotations ?? {});
     const now = new Date();
     if (live === undefined) {
-      return { config, certificates, annotations, start: now, loaded: now, due: undefined };
+      const lines = [`[1] ${now.toISOString()} [INF] Server is ready`];
+      return { config, certificates, annotations, start: now, loaded: now, lines, due: undefined };
     }
     if (config === live.config && isDeepStrictEqual(certificates, live.certificates)) {
       return { ...live, annotations, due: undefined };
     }
     const due = live.due ?? now.getTime() + this.#syncDelay;
     const isDue = annotations !== live.annotations || now.getTime() >= due;
-    return isDue && areWhole(certificates)
-      ? { ...live, config, certificates, annotations, loaded: now, due: undefined }
-      : { ...live, annotations, due };
-  }
-
-  #mountedConfig(pod: StoredObject): string {
-    const maps = digObjects(pod, 'spec', 'volumes').map((volume) => digText(volume, 'configMap', 'name'));
-    return maps
-      .filter((name) => name !== '')
-      .map((name) => this.#cluster.store.get(resourceOf('ConfigMap'), pod.metadata.namespace ?? '', name))
-      .flatMap((map) => Object.values(mapAt(map, 'data')))
-      .join('\n');
+    if (!isDue || !areWhole(certificates)) return { ...live, annotations, due };
+    const refusal = refusalOf(this.#behaviour, config);
+    if (refusal === undefined) return { ...live, config, certificates, annotations, loaded: now, due: undefined };
+    const line = `[1] ${now.toISOString()} [ERR] Failed to reload server configuration: ${refusal}`;
+    // The reloader signals once for a changed file.
+    const isTold = live.lines.at(-1)?.endsWith(refusal);
+    return { ...live, annotations, lines: isTold ? live.lines : [...live.lines, line], due };
   }
 
   #peers(pod: StoredObject): StoredObject[] {
@@ -208,6 +208,16 @@ export class NatsServers {
     );
     return { server_id: idOf(pod), server_name: pod.metadata.name, num_routes: routes.length, routes };
   }
+}
+
+/** The content of the ConfigMaps that a pod mounts. */
+export function mountedConfig(cluster: Cluster, pod: StoredObject): string {
+  const maps = digObjects(pod, 'spec', 'volumes').map((volume) => digText(volume, 'configMap', 'name'));
+  return maps
+    .filter((name) => name !== '')
+    .map((name) => cluster.store.get(resourceOf('ConfigMap'), pod.metadata.namespace ?? '', name))
+    .flatMap((map) => Object.values(mapAt(map, 'data')))
+    .join('\n');
 }
 
 function replica(peer: StoredObject): JsonObject {

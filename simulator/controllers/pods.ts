@@ -1,11 +1,13 @@
 import { digObjects, type Json, type JsonObject } from '../../src/json.ts';
-import type { Behaviour } from '../behaviour.ts';
+import { SERVER_CONTAINER } from '../../src/nats/layout.ts';
+import { type Behaviour, refusalOf } from '../behaviour.ts';
 import { mapAt } from '../json-at.ts';
 import type { Cluster, Target } from '../kubernetes/cluster.ts';
 import { type StoredObject, timestamp } from '../kubernetes/object-store.ts';
 import { resourceOf } from '../kubernetes/resources.ts';
 import { type Condition, conditionsOf, isTrue, withCondition } from './conditions.ts';
 import { warn } from './events.ts';
+import { mountedConfig } from './nats-servers.ts';
 
 const KUBELET = 'kubelet';
 const SCHEDULER = 'default-scheduler';
@@ -105,8 +107,14 @@ function start(cluster: Cluster, behaviour: Behaviour, pod: StoredObject): void 
   const missing = missingSource(cluster, pod);
   if (missing !== undefined) {
     warn(cluster, pod, KUBELET, 'FailedMount', missing);
-    const waiting = { waiting: { reason: 'ContainerCreating' } };
+    const waiting = { state: { waiting: { reason: 'ContainerCreating' } } };
     setStatus(cluster, pod, { phase: 'Pending', containerStatuses: containerStatuses(pod, () => waiting) });
+    return;
+  }
+  const refusal = refusalOf(behaviour, mountedConfig(cluster, pod));
+  if (refusal !== undefined) {
+    const crashing = (container: JsonObject) => (container.name === SERVER_CONTAINER ? CRASHING : running());
+    setStatus(cluster, pod, { phase: 'Pending', containerStatuses: containerStatuses(pod, crashing) });
     return;
   }
   const unavailable = containersOf(pod).filter((container) => behaviour.missingImages.has(String(container.image)));
@@ -120,9 +128,7 @@ function start(cluster: Cluster, behaviour: Behaviour, pod: StoredObject): void 
     startTime: mapAt(pod, 'status').startTime ?? timestamp(),
     podIP: podAddress(pod),
     containerStatuses: containerStatuses(pod, (container) =>
-      unavailable.includes(container)
-        ? imagePullBackOff(String(container.image))
-        : { running: { startedAt: timestamp() } },
+      unavailable.includes(container) ? imagePullBackOff(String(container.image)) : running(),
     ),
   };
   setConditions(cluster, pod, status, [
@@ -141,9 +147,20 @@ function becomeReady(cluster: Cluster, pod: StoredObject): void {
   ]);
 }
 
+/** A container that ended again and again. */
+const CRASHING: JsonObject = {
+  restartCount: 5,
+  state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 40s restarting failed container' } },
+  lastState: { terminated: { reason: 'Error', exitCode: 1 } },
+};
+
+function running(): JsonObject {
+  return { state: { running: { startedAt: timestamp() } } };
+}
+
 function imagePullBackOff(image: string): JsonObject {
   const message = `Back-off pulling image "${image}": ErrImagePull: rpc error: code = NotFound desc = failed to pull and unpack image "${image}": failed to resolve reference "${image}": ${image}: not found`;
-  return { waiting: { reason: 'ImagePullBackOff', message } };
+  return { state: { waiting: { reason: 'ImagePullBackOff', message } } };
 }
 
 /** What the kubelet says of the first mounted Secret or ConfigMap that does not exist. */
@@ -163,7 +180,7 @@ function missingSource(cluster: Cluster, pod: StoredObject): string | undefined 
   return undefined;
 }
 
-function containerStatuses(pod: StoredObject, stateOf: (container: JsonObject) => JsonObject): JsonObject[] {
+function containerStatuses(pod: StoredObject, statusOf: (container: JsonObject) => JsonObject): JsonObject[] {
   return containersOf(pod).map((container) => ({
     name: container.name,
     image: container.image,
@@ -171,8 +188,8 @@ function containerStatuses(pod: StoredObject, stateOf: (container: JsonObject) =
     ready: false,
     started: false,
     restartCount: 0,
-    state: stateOf(container),
     lastState: {},
+    ...statusOf(container),
   }));
 }
 

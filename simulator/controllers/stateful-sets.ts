@@ -78,9 +78,14 @@ function scale(cluster: Cluster, wanted: Wanted): boolean {
   return false;
 }
 
-/** From the highest ordinal down: deletes the first pod of an old revision, waits for one that is not Ready. */
+/**
+ * From the highest ordinal down: deletes the first pod of an old revision, waits for one that is not Ready. With OrderedReady
+ * any pod that is not Ready holds it up, of whatever revision: https://github.com/kubernetes/kubernetes/issues/67250
+ */
 function rollOut(cluster: Cluster, wanted: Wanted): void {
-  for (const pod of podsOf(cluster, wanted).toReversed()) {
+  const pods = podsOf(cluster, wanted);
+  if (wanted.isOrdered && !pods.every((pod) => isTrue(pod, 'Ready'))) return;
+  for (const pod of pods.toReversed()) {
     if (pod.metadata.labels?.[REVISION_LABEL] !== wanted.revision) {
       deletePod(cluster, pod);
       return;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Inputs } from '../inputs/table.ts';
+import { isJsonObject } from '../json.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { windowController } from './disruption/window.ts';
 import type { Images } from './images.ts';
@@ -62,8 +63,8 @@ function disruptionBudget(inputs: Inputs, names: Names, maxUnavailable: number):
 
 /** The budget in a window that opened at `start`, or outside of windows (null). */
 function windowedBudget(inputs: Inputs, names: Names, id: string, start: string | null): KubeObject {
-  const { metadata, ...budget } = disruptionBudget(inputs, names, start ? MAX_UNAVAILABLE : 0);
-  return {
+  const { metadata, ...budget } = disruptionBudget(inputs, names, 0);
+  const windowed = {
     ...budget,
     metadata: {
       ...metadata,
@@ -71,8 +72,22 @@ function windowedBudget(inputs: Inputs, names: Names, id: string, start: string 
       annotations: {
         [`${WINDOW}-max-unavailable`]: `${MAX_UNAVAILABLE}`,
         [WINDOW_SECONDS]: `${inputs.voluntary_disruption_window_seconds}`,
-        ...(start ? { [WINDOW_START]: start } : {}),
       },
     },
+  };
+  return inWindow(windowed, start);
+}
+
+/**
+ * The budget of a cluster with windows as it is in one that opened at `start`, or outside of windows (null). Any other
+ * object is as it was.
+ */
+export function inWindow(object: KubeObject, start: string | null): KubeObject {
+  const { [WINDOW_START]: _before, ...annotations } = object.metadata.annotations ?? {};
+  if (annotations[WINDOW_SECONDS] === undefined || !isJsonObject(object.spec)) return object;
+  return {
+    ...object,
+    metadata: { ...object.metadata, annotations: { ...annotations, ...(start ? { [WINDOW_START]: start } : {}) } },
+    spec: { ...object.spec, maxUnavailable: start ? MAX_UNAVAILABLE : 0 },
   };
 }

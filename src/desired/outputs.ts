@@ -4,7 +4,10 @@ import { selectorLabels } from './labels.ts';
 import { clientHost, clusterNames, secretName } from './names.ts';
 
 /** The outputs that describe a cluster: all but what a run did to it. Known before anything is sent. */
-export function clusterOutputs(inputs: Inputs, name: string): { [Name in Exclude<OutputName, 'changed'>]: string } {
+export function clusterOutputs(
+  inputs: Inputs,
+  name: string,
+): { [Name in Exclude<OutputName, 'changed' | 'rolled_back'>]: string } {
   const host = clientHost(clusterNames(name, inputs.namespace));
   return {
     superuser_creds_secret: secretName(name, 'superuser'),

@@ -507,6 +507,7 @@ export const OUTPUTS = {
   namespace: 'Namespace of the NATS cluster.',
   match_labels: 'Labels that select the pods, as JSON, for a PodDisruptionBudget of your own.',
   changed: 'true when this run changed anything, else false.',
+  rolled_back: 'true when this run failed and took the cluster back to its last good state, else false.',
 } as const;
 
 export type OutputName = keyof typeof OUTPUTS;

@@ -59,10 +59,14 @@ export const RESOURCES = {
 
 export type Kind = keyof typeof RESOURCES;
 
+/** Whether the kind is in the table. */
+export function isKind(kind: string): kind is Kind {
+  return Object.hasOwn(RESOURCES, kind);
+}
+
 /** Throws for a kind that is not in the table: a defect of this action, never of its user. */
-export function kindOf(object: Pick<KubeObject, 'kind'>): Kind {
-  const kind = Object.keys(RESOURCES).find((known): known is Kind => known === object.kind);
-  if (kind === undefined) throw new Error(`${object.kind} is not in the table of resources`);
+export function kindOf({ kind }: Pick<KubeObject, 'kind'>): Kind {
+  if (!isKind(kind)) throw new Error(`${kind} is not in the table of resources`);
   return kind;
 }
 

@@ -1,11 +1,14 @@
 import { commonLabels } from '../desired/labels.ts';
-import type { RunContext } from '../reconcile/context.ts';
+import { Problem, type ProblemKind } from '../problem.ts';
+import type { RunContext, WriteContext } from '../reconcile/context.ts';
+import { isRemembered, lastGoodOf, remember } from '../reconcile/last-good.ts';
 import { withLock } from '../reconcile/lock.ts';
-import { compare, intend } from '../reconcile/look.ts';
+import { compare, type Intent, intend } from '../reconcile/look.ts';
 import { lookAtOtherRoles } from '../reconcile/other-roles.ts';
 import { isEmpty } from '../reconcile/plan.ts';
 import { inspectTarget, type Target } from '../reconcile/preflight.ts';
 import { record } from '../reconcile/record.ts';
+import { rollBack } from '../reconcile/rollback.ts';
 import { settle } from '../reconcile/settle.ts';
 import { writePlan } from '../reconcile/write.ts';
 import { checkCapabilities, checkMounts } from '../vault/preflight.ts';
@@ -16,8 +19,8 @@ import { announce, both, identify, logIn } from './opening.ts';
 const MOST_PASSES = 2;
 
 /**
- * Makes the cluster what the inputs say: looks, writes only what differs, waits and verifies. Rejects with a Problem;
- * what was done by then is completed by the next run.
+ * Makes the cluster what the inputs say: looks, writes only what differs, waits and verifies. Rejects with a Problem; a
+ * cluster that was whole before is taken back to what it was, and what else was done by then is completed by the next run.
  */
 export const apply: Mode = async (inputs, ports, report) => {
   const deadline = ports.clock.now() + inputs.timeout * 1000;
@@ -35,13 +38,15 @@ export const apply: Mode = async (inputs, ports, report) => {
     compare(context, target.namespaceExists, intent),
     lookAtOtherRoles(context, intent.desired.vault),
   );
-  ports.setOutputs({ changed: 'false' });
-  if (isEmpty(plan)) ports.log.info('Nothing to change: no write to Kubernetes or Vault.');
+  ports.setOutputs({ changed: 'false', rolled_back: 'false' });
+  if (!isEmpty(plan)) return converge(context, ports, target);
+  ports.log.info('Nothing to change: no write to Kubernetes or Vault.');
+  if (!inputs.wait) return;
+  if (isRemembered(inputs, intent.desired, intent.inventory)) await settle(context);
   else await converge(context, ports, target);
-  if (inputs.wait) await settle(context);
 };
 
-/** Looks again under the lock, as another run may have written since, and writes what differs then. */
+/** Under the lock: writes what differs, waits, and remembers what was reached; else goes back. */
 async function converge(context: RunContext, ports: RunPorts, target: Target): Promise<void> {
   const { kube, inputs, namespace, name } = context;
   if (!target.namespaceExists) {
@@ -51,13 +56,62 @@ async function converge(context: RunContext, ports: RunPorts, target: Target): P
   }
   const lock = { ...context, leaving: ports.leaving, holder: ports.holder, labels: commonLabels(inputs, name) };
   await withLock(lock, async (assertHeld) => {
-    for (let pass = 1; pass <= MOST_PASSES; pass++) {
-      const intent = await intend(context, { ...target, namespaceExists: true });
-      const plan = await compare(context, true, intent);
-      if (isEmpty(plan)) return;
-      ports.setOutputs({ changed: 'true' });
-      if (pass > 1) context.log.info('The data volumes exist now: applying what follows from them');
-      await writePlan({ ...context, assertHeld }, plan, intent.desired, ports.deployment);
+    const writing = { ...context, assertHeld };
+    const attempt: Attempt = { intent: null };
+    try {
+      const { desired, inventory } = await write(writing, ports, target, attempt);
+      if (!inputs.wait) return;
+      await settle(context);
+      await remember(writing, desired, inventory, ports.deployment);
+    } catch (error) {
+      throw await afterFailure(writing, ports, attempt, error);
     }
   });
+}
+
+/** How far a run came that may fail. */
+interface Attempt {
+  /** What it is about to make of the cluster; null as long as it looks. */
+  intent: Intent | null;
+}
+
+/** Looks again, as another run may have written since, and writes what differs now. Resolves to what was found then. */
+async function write(context: WriteContext, ports: RunPorts, target: Target, attempt: Attempt): Promise<Intent> {
+  for (let pass = 1; ; pass++) {
+    const intent = await intend(context, { ...target, namespaceExists: true });
+    const plan = await compare(context, true, intent);
+    attempt.intent = intent;
+    if (isEmpty(plan)) return intent;
+    ports.setOutputs({ changed: 'true' });
+    if (pass > 1) context.log.info('The data volumes exist now: applying what follows from them');
+    await writePlan(context, plan, intent.desired, ports.deployment);
+    if (pass === MOST_PASSES) return intent;
+  }
+}
+
+/** Without an answer there is no way back, and who cancels a run wants it to end: the next one completes or corrects. */
+const ENDS_HERE: ProblemKind[] = ['cancelled', 'connection'];
+
+/** What the run ends with, once a cluster that was whole before is taken back to what it was. */
+async function afterFailure(
+  context: WriteContext,
+  ports: RunPorts,
+  { intent }: Attempt,
+  error: unknown,
+): Promise<unknown> {
+  if (intent === null || !(error instanceof Problem) || ENDS_HERE.includes(error.details.kind)) return error;
+  context.log.info(`Failed. ${error.message}`);
+  const lastGood = lastGoodOf(intent.inventory);
+  if (lastGood === null) return withWords(error, NO_WAY_BACK);
+  const { rolledBack, words } = await rollBack(context, lastGood, intent.desired);
+  ports.setOutputs({ rolled_back: String(rolledBack) });
+  return withWords(error, words);
+}
+
+const NO_WAY_BACK =
+  'Nothing was rolled back: no run has waited for this cluster and found it whole yet. It is left as it is, and the next run goes on from here.';
+
+/** What failed, its advice, and in a line of its own what came of it. */
+function withWords({ details }: Problem, words: string): Problem {
+  return new Problem({ ...details, next: `${details.next}\n${words}` });
 }

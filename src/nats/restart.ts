@@ -34,6 +34,12 @@ export interface StorageLimits {
   fileStoreBytes: number;
 }
 
+/** The limits that a nats.conf of this action sets. */
+export function storageLimits(conf: string): StorageLimits {
+  const bytes = (setting: string) => Number(new RegExp(`^ *${setting}: (\\d+)$`, 'm').exec(conf)?.[1] ?? 0);
+  return { memoryStoreBytes: bytes('max_memory_store'), fileStoreBytes: bytes('max_file_store') };
+}
+
 /** The servers of a live StatefulSet, as far as restarting them is concerned: their largest limits, 0 when none answers. */
 export interface RunningServers extends StorageLimits {
   /** What restartMark gave last, as the pod template has it. Only servers that were started by it count. */

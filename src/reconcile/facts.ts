@@ -127,7 +127,7 @@ async function dataClaims(kube: KubeClient, namespace: string, name: string): Pr
 }
 
 /** What the servers of the StatefulSet's present template say of their storage; older ones are being replaced anyway. */
-async function runningServers(kube: KubeClient, { metadata, spec }: KubeObject): Promise<RunningServers> {
+export async function runningServers(kube: KubeClient, { metadata, spec }: KubeObject): Promise<RunningServers> {
   const { name, namespace = '' } = metadata;
   const mark = digText(spec, 'template', 'metadata', 'annotations', RESTART_HASH);
   const pods = await kube.list('Pod', namespace, { labels: labelSelector(selectorLabels(name)) });

@@ -17,12 +17,12 @@ import { retryRefused, waitForCertificates } from './certificates.ts';
 import type { RunContext, WriteContext } from './context.ts';
 import type { FieldDifference } from './difference.ts';
 import { type Deployment, renderInventory, type Scope } from './inventory.ts';
-import { notePendingReload } from './pending-reload.ts';
+import { lateFor, notePendingReload, type Standing, standings } from './pending-reload.ts';
 import type { ObjectChange, Plan } from './plan.ts';
 import { prune } from './prune.ts';
 import { record } from './record.ts';
 import { heldBack, restartOneByOne, withoutPartition } from './rolling-restart.ts';
-import { type ConfigLoad, configLoads, touchPods, waitForReload, waitForRollout } from './rollout.ts';
+import { type ConfigLoad, touchPods, waitForReload, waitForRollout } from './rollout.ts';
 import { verifySecrets } from './secrets.ts';
 import { until } from './until.ts';
 
@@ -64,7 +64,7 @@ export async function writePlan(
   const reloads = plan.objects.some(
     ({ object, fields }) => isConfig(context, object) && fields.some(({ path }) => path.startsWith('data.')),
   );
-  const loads = reloads ? await configLoads(context) : new Map<string, ConfigLoad>();
+  const servers = reloads ? await standings(context) : new Map<string, Standing>();
 
   if (plan.vault.length > 0) await writeVault(context, desired.vault);
   await writeObjects(context, plan, BEFORE_CERTIFICATES);
@@ -75,17 +75,18 @@ export async function writePlan(
     await verifySecrets(context);
   }
   const conf = digText(config, 'data', CONFIG_FILE);
-  if (reloads) await notePendingReload(context, loads, conf);
+  const late = lateFor(servers, conf);
+  if (reloads) await notePendingReload(context, servers, conf);
   await writeObjects(context, plan, CONFIGURATION);
   if (reloads) {
     context.assertHeld();
-    await touchPods(context, [...loads.keys()], configHash(conf));
+    await touchPods(context, [...servers.keys()], configHash(conf));
   }
-  if (context.inputs.wait && reloads && addsServers(plan)) await waitForReload(context, answering(loads));
+  if (context.inputs.wait && reloads && addsServers(plan)) await waitForReload(context, answering(late));
   await writeObjects(context, plan, SERVERS);
   if (context.inputs.wait) {
     await waitForRollout(context);
-    if (reloads) await waitForReload(context, loads);
+    if (reloads) await waitForReload(context, late);
   }
   await prune(context, plan.prune);
   if (!isDeepStrictEqual(plan.inventory.after, plan.inventory.during)) {
