@@ -48,6 +48,30 @@ test('what somebody took out of the inventory, or made anew, stays', async () =>
   expect(anew.context.report.changes).toEqual([]);
 });
 
+test("what is left of the Terraform module goes although it changed, unless it is somebody else's now", async () => {
+  const context = contextWith();
+  const policy = (manager: string, labels = { 'panfactum.com/module': 'kube_nats' }) =>
+    context.kube.put({
+      apiVersion: 'kyverno.io/v1',
+      kind: 'Policy',
+      metadata: {
+        name: 'nats-a-fixup',
+        namespace: 'demo',
+        labels,
+        managedFields: [{ manager, operation: 'Apply', fieldsV1: {} }],
+      },
+    });
+  const read = policy('kubectl');
+  policy('kubectl', { 'panfactum.com/module': 'changed' });
+  await prune(context, [read]);
+  expect(context.kube.all('Policy')).toEqual([]);
+
+  const again = policy('kubectl');
+  policy('flux');
+  await prune(context, [again]);
+  expect(context.kube.all('Policy')).toHaveLength(1);
+});
+
 test('what never stands still is an error after a while', async () => {
   const { context, put, read } = world();
   let count = 0;
