@@ -203,6 +203,20 @@ describe('a run that is killed', () => {
   });
 });
 
+test('pods that their StatefulSet left behind go, and those of others stay', async () => {
+  await succeeds(world.apply());
+  await succeeds(world.destroy());
+  const pods = '/api/v1/namespaces/demo/pods';
+  const labels = { 'app.kubernetes.io/instance': 'nats', 'app.kubernetes.io/managed-by': 'kube-nats-action' };
+  await world.kube('POST', pods, { metadata: { name: 'nats-0', labels } });
+  await world.kube('POST', pods, {
+    metadata: { name: 'nats-1', labels: { ...labels, 'app.kubernetes.io/managed-by': 'Helm' } },
+  });
+  await world.kube('POST', pods, { metadata: { name: 'nats-debug', labels } });
+  await succeeds(world.destroy());
+  expect(inNamespace()).toEqual([...KEPT, 'Pod nats-1', 'Pod nats-debug']);
+});
+
 describe('what tells of the cluster', () => {
   test('need not be its inventory: names and owners tell it too', async () => {
     await succeeds(world.apply(EVERYTHING));
@@ -293,6 +307,7 @@ describe("what is not this cluster's", () => {
     await world.kube('POST', '/api/v1/namespaces/demo/secrets', {
       metadata: { name: 'nats-admin-creds', annotations: { 'cert-manager.io/certificate-name': 'nats-admin-creds' } },
     });
+    await world.kube('POST', LEASE.replace(/\/nats$/, ''), { metadata: { name: 'nats' }, spec: {} });
     expect(await world.writesDuring(() => succeeds(world.destroy()))).toEqual([]);
   });
 
@@ -361,6 +376,25 @@ describe('a Vault that', () => {
     expect(ending.errors[0]).toContain('path "sys/policies/acl/demo-issuer-nats" { capabilities = ["read","delete"] }');
     expect(inNamespace()).toEqual(before);
   });
+});
+
+test('data that would go with its StatefulSet, as somebody had it so, is not put at risk without consent', async () => {
+  await succeeds(world.apply());
+  const statefulSet = await world.kube('GET', '/apis/apps/v1/namespaces/demo/statefulsets/nats');
+  const owner = {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    name: 'nats',
+    uid: digText(statefulSet, 'metadata', 'uid'),
+  };
+  const claim = '/api/v1/namespaces/demo/persistentvolumeclaims/data-nats-1';
+  await world.kube('PATCH', claim, { metadata: { ownerReferences: [owner] } }, 'application/merge-patch+json');
+  const before = inNamespace();
+  const ending = await world.destroy();
+  expect(ending.errors[0]).toMatch(/would go with what owns them: data-nats-1 \(1Gi\)\. Nothing was removed/);
+  expect(inNamespace()).toEqual(before);
+  await succeeds(world.destroy({ delete_data: 'true' }));
+  expect(inNamespace()).toEqual([]);
 });
 
 test('what a deleted namespace leaves behind in Vault and in the image cache goes', async () => {

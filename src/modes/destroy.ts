@@ -2,7 +2,7 @@ import { commonLabels } from '../desired/labels.ts';
 import { isCancelled } from '../problem.ts';
 import { checkPermissions } from '../reconcile/access-check.ts';
 import type { RunContext } from '../reconcile/context.ts';
-import { withLock } from '../reconcile/lock.ts';
+import { isLockOf, withLock } from '../reconcile/lock.ts';
 import { isGoing, othersIn, removeNamespace, waitForNamespace } from '../reconcile/namespace.ts';
 import { record } from '../reconcile/record.ts';
 import { findRemains, inspectSite, leftInKubernetes, type Remains, type Site } from '../reconcile/remains.ts';
@@ -14,7 +14,14 @@ import {
   removeWorkload,
   takeBack,
 } from '../reconcile/removal.ts';
-import { tellData, tellForeign, tellGone, tellNamespace, tellUnfinished } from '../reconcile/removal-notices.ts';
+import {
+  tellData,
+  tellForeign,
+  tellGone,
+  tellLeftovers,
+  tellNamespace,
+  tellUnfinished,
+} from '../reconcile/removal-notices.ts';
 import { VaultAbsent } from '../vault/absence.ts';
 import { pathText } from '../vault/path.ts';
 import { checkCapabilities } from '../vault/preflight.ts';
@@ -105,7 +112,8 @@ async function isNothingLeft(context: RunContext, site: Site, remains: Remains, 
   const { inputs, kube, namespace, name } = context;
   if (remains.inventory !== null || hasOwn(look)) return false;
   if (inputs.delete_data && remains.claims.own.length > 0) return false;
-  if ((await kube.get('Lease', namespace, name)) !== null) return false;
+  const lease = await kube.get('Lease', namespace, name);
+  if (lease !== null && isLockOf(lease, name)) return false;
   if ((await leftInKubernetes(remains, site)).length > 0) return false;
   if (!inputs.delete_namespace) return true;
   const others = await othersIn(context);
@@ -168,6 +176,7 @@ function conclude(context: RunContext, remains: Remains, look: VaultLook, remove
   const { log, report, namespace, name } = context;
   const vault = removed?.vault ?? look;
   tellData(context, remains.claims);
+  tellLeftovers(context, remains.inventory);
   if (vault instanceof VaultAbsent) {
     if (isSilent(vault)) throw tellUnfinished(context, remains.vault, remains.inventory, vault);
     tellGone(context, remains.vault, vault);

@@ -7,6 +7,7 @@ import type { VaultAbsent } from '../vault/absence.ts';
 import { pathText } from '../vault/path.ts';
 import { removablePaths, type VaultFindings } from '../vault/removal.ts';
 import type { RunContext } from './context.ts';
+import { recordedLeftovers } from './inventory.ts';
 import { claimText, type DataClaims } from './members.ts';
 import { listOf } from './removal.ts';
 
@@ -34,6 +35,17 @@ export function tellData(context: RunContext, { own, others }: DataClaims): void
       message: `Left, as nothing tells that they are this cluster's: PersistentVolumeClaims ${others.map(claimText).join(', ')} in namespace ${namespace}.`,
     });
   }
+}
+
+/** Tells what the Terraform module made and no run was allowed to remove. */
+export function tellLeftovers(context: RunContext, inventory: KubeObject | null): void {
+  const left = recordedLeftovers(inventory) ?? [];
+  if (left.length === 0) return;
+  tell(context, {
+    severity: 'warning',
+    input: 'remove_module_leftovers',
+    message: `The Terraform module's own stay: ${left.join(', ')} in namespace ${context.namespace}. kubectl delete removes them.`,
+  });
 }
 
 /** Tells that the namespace is kept, and for what. */
