@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { dig, digObjects, digText, isJsonObject, type JsonObject } from '../src/json.ts';
 import { kube, waitFor } from './cluster.ts';
+import { nodes } from './sandbox/topology.ts';
 
 /** What a test makes of a node for a while. */
 export interface NodeState {
@@ -94,4 +96,18 @@ async function waitForScheduler(node: string, state: string, namespace: string):
   const placed = async (): Promise<boolean> => digText(await kube.get(path), 'spec', 'nodeName') === node;
   await waitFor(placed, `the scheduler sees the new state of ${node}`, 30_000);
   await kube.delete(`${path}?gracePeriodSeconds=0`);
+}
+
+/** Pulls the cable of a node of the sandbox: to everybody else it is as if it had died. */
+export function cutOff(name: string): void {
+  for (const { cable } of nodes.filter((node) => node.name === name)) setCable(cable, 'down');
+}
+
+/** Plugs the cables of all nodes in again. */
+export function reconnect(): void {
+  for (const { cable } of nodes) setCable(cable, 'up');
+}
+
+function setCable(cable: string, state: 'up' | 'down'): void {
+  execFileSync('ip', ['link', 'set', cable, state]);
 }

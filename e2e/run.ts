@@ -61,6 +61,7 @@ const OF_THE_SANDBOX = [
   'e2e/attacks.test.ts',
   'e2e/attacks-module.test.ts',
   'e2e/client-rotation.test.ts',
+  'e2e/upgrade.test.ts',
 ];
 
 function testInOtherCluster(jestArguments: string[]): Promise<number> {

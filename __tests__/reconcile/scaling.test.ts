@@ -15,11 +15,12 @@ function scale(from: number, to: number, jsz: { [ordinal: number]: JsonObject } 
   return checkScaling(kube, inputsWith({ replicas }), { namespace: 'demo', name: 'nats-a', servers: from, isRunning });
 }
 
-/** What the meta leader nats-a-1 tells of its group. */
-function leader(size: number, ...peers: number[]): { [ordinal: number]: JsonObject } {
-  const replicas = peers.map((ordinal) => ({ name: `nats-a-${ordinal}`, current: true }));
+/** What five servers tell, nats-a-1 as the leader of so many; those of the given ordinals are its followers. */
+function led(size: number, followers: number[], stored: { [ordinal: number]: JsonObject } = {}) {
+  const replicas = followers.map((ordinal) => ({ name: `nats-a-${ordinal}`, current: true }));
   const meta = { leader: 'nats-a-1', cluster_size: size };
-  return { 0: { meta_cluster: meta }, 1: { meta_cluster: { ...meta, replicas } }, 2: { meta_cluster: meta } };
+  const follower = { meta_cluster: meta };
+  return { 0: follower, 1: { meta_cluster: { ...meta, replicas } }, 2: follower, 3: follower, 4: follower, ...stored };
 }
 
 describe('is allowed', () => {
@@ -29,37 +30,34 @@ describe('is allowed', () => {
     ['to the same number, where the StatefulSet is gone', [3, 3, {}, false]],
     ['from three servers to five', [3, 5]],
     ['from one that has no streams to three', [1, 3, { 0: { config: {} } }]],
-    ['back from five to three, where two never joined', [5, 3, leader(3, 0, 2)]],
+    ['back from five to three, where two never joined', [5, 3, { 1: led(3, [0, 2])[1] }]],
+    ['from five to three, where two store nothing', [5, 3, led(5, [0, 2, 3, 4], { 2: STREAM })]],
   ])('%s', async (_, scaling) => {
     await expect(scale(...scaling)).resolves.toBeUndefined();
   });
 });
 
 describe('is refused', () => {
-  const LOST = 'The streams on the servers that would go could lose their data';
+  const all = [0, 2, 3, 4];
+  const silent = { 0: {}, 1: led(5, all)[1], 2: {}, 3: {} };
   test.each<[string, Parameters<typeof scale>, string]>([
     ['from one server with streams to three', [1, 3, { 0: STREAM }], 'It has DEFAULT/EVENTS.'],
     ['from one that does not answer', [1, 3], 'nats-a-0 does not run or answer to tell whether it has any.'],
     ['from one whose volume alone is left', [1, 3, { 0: {} }, false], 'does not run or answer'],
-    ['to one', [3, 1, leader(1)], `${LOST}.`],
-    ['to one, where volumes of three are left', [3, 1, {}, false], `${LOST}.`],
+    ['to one', [3, 1, led(1, [])], 'A server that is left alone does not offer the streams of its cluster.'],
+    ['to one, where volumes of three are left', [3, 1, {}, false], 'A server that is left alone'],
     [
-      'from five to three',
-      [5, 3, leader(5, 0, 2, 3, 4)],
-      `${LOST}: JetStream counts nats-a-3, nats-a-4 among its servers.`,
+      'from five to three, where one of two stores a stream',
+      [5, 3, led(5, all, { 4: STREAM })],
+      'nats-a-4 would take its replicas of streams with it: DEFAULT/EVENTS.',
     ],
-    ['while one of two to go is counted', [5, 3, leader(4, 0, 2, 4)], 'counts nats-a-4 among'],
+    ['while one of two to go is silent', [5, 3, silent], 'nats-a-4 does not answer to tell what it stores.'],
     [
-      'while JetStream counts more servers than it names',
-      [5, 3, leader(5, 0, 2)],
-      `${LOST}: JetStream counts 5 servers.`,
+      'while the others have no majority',
+      [5, 3, led(5, [0, 3, 4])],
+      'JetStream counts 5 servers and would lose its majority.',
     ],
-    ['while JetStream has no leader to ask', [5, 3, {}], `${LOST}.`],
-    [
-      'where the leader itself would go',
-      [5, 3, { 4: { meta_cluster: { leader: 'nats-a-4', cluster_size: 3 } } }],
-      'nats-a-4 among',
-    ],
+    ['while JetStream has no leader to ask', [5, 3, {}], 'JetStream has no meta leader to tell what is stored where.'],
   ])('%s', async (_, scaling, reason) => {
     const { details } = await problemOf(scale(...scaling));
     expect(details.reason).toContain(reason);

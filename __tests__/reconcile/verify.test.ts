@@ -26,6 +26,14 @@ describe('the servers', () => {
     await expect(verifyServers(contextOf(1))).resolves.toBe('');
   });
 
+  test('that are gone and still counted are told, as they cost the others their majority', async () => {
+    const context = contextOf(3);
+    const replicas = ['nats-a-0', 'nats-a-2', 'nats-a-4', 'nats-a-3'].map((name) => ({ name, current: true }));
+    context.kube.podAnswers.set('nats-a-1/jsz', { config: {}, meta_cluster: { leader: 'nats-a-1', replicas } });
+    await verifyServers(context);
+    expect(context.log.lines.at(-1)).toMatch(/^warning JetStream still counts nats-a-3, nats-a-4 for its majority/);
+  });
+
   test('are waited for, and named when they do not answer in time', async () => {
     const context = contextOf(3);
     context.kube.podAnswers.delete('nats-a-2/jsz');

@@ -40,6 +40,14 @@ export function outsiders(reports: ServerReport[]): string[] {
   return reports.map(({ server }) => server).filter((server) => server !== leader && !peers.includes(server));
 }
 
+/** The servers that JetStream's meta leader counts for its majority though there are none of these names. */
+export function absentPeers(reports: ServerReport[]): string[] {
+  const leader = metaLeader(reports);
+  const view = reports.find(({ server }) => server === leader)?.jsz ?? undefined;
+  const peers = digObjects(view, 'meta_cluster', 'replicas').map((peer) => digText(peer, 'name'));
+  return peers.filter((name) => reports.every(({ server }) => server !== name)).sort();
+}
+
 /** From 2.10 on a server has several connections to each peer: what counts is how many peers they lead to. */
 function routesMissing(reports: ServerReport[], replicas: number): string | null {
   const lonely = reports.find(({ routez }) => peersOf(routez).size < replicas - 1);

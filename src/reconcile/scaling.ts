@@ -22,12 +22,7 @@ const SEE = 'docs/life-cycle.md, "Scaling", tells how the data is moved.';
  */
 export async function checkScaling(kube: KubeClient, { replicas }: Inputs, cluster: Scaled): Promise<void> {
   const { namespace, name, servers } = cluster;
-  const reason =
-    servers === 1 && replicas > 1
-      ? await whatKeepsAlone(kube, cluster)
-      : replicas < servers
-        ? await whatKeepsServers(kube, cluster, replicas)
-        : null;
+  const reason = await whatForbids(kube, cluster, replicas);
   if (reason === null) return;
   throw new Problem({
     kind: 'target',
@@ -35,6 +30,13 @@ export async function checkScaling(kube: KubeClient, { replicas }: Inputs, clust
     reason,
     next: `Nothing was written. Set the input replicas back to ${servers}. ${SEE}`,
   });
+}
+
+async function whatForbids(kube: KubeClient, cluster: Scaled, replicas: number): Promise<string | null> {
+  const { servers } = cluster;
+  if (servers === 1 && replicas > 1) return whatKeepsAlone(kube, cluster);
+  if (servers > 1 && replicas === 1) return 'A server that is left alone does not offer the streams of its cluster.';
+  return replicas < servers ? whatKeepsServers(kube, cluster, replicas) : null;
 }
 
 async function whatKeepsAlone(kube: KubeClient, cluster: Scaled): Promise<string | null> {
@@ -45,27 +47,27 @@ async function whatKeepsAlone(kube: KubeClient, cluster: Scaled): Promise<string
   return streams.length === 0 ? null : `${lost}. It has ${streams.join(', ')}.`;
 }
 
-/** Servers that never joined JetStream, or were removed from it, have nothing that could be lost. */
+/** Servers that store nothing, or never joined JetStream, have nothing that could be lost; the others must keep their majority. */
 async function whatKeepsServers(kube: KubeClient, cluster: Scaled, replicas: number): Promise<string | null> {
-  const lost = 'The streams on the servers that would go could lose their data';
   const reports = await Promise.all(
     Array.from({ length: cluster.servers }, async (_, ordinal) => ({
       server: `${cluster.name}-${ordinal}`,
-      report: await reportOf(kube, cluster, ordinal),
+      jsz: await reportOf(kube, cluster, ordinal),
     })),
   );
-  const leader = reports.find(
-    ({ server, report }) => digText(report ?? undefined, 'meta_cluster', 'leader') === server,
-  );
-  const size = Number(digText(leader?.report ?? undefined, 'meta_cluster', 'cluster_size') || 0);
-  if (leader === undefined || replicas === 1) return `${lost}.`;
-  const members = [
-    leader.server,
-    ...digObjects(leader.report ?? undefined, 'meta_cluster', 'replicas').map((peer) => digText(peer, 'name')),
-  ];
-  const going = members.filter((server) => ordinalOf(server) >= replicas);
-  if (going.length > 0) return `${lost}: JetStream counts ${going.sort().join(', ')} among its servers.`;
-  return size === replicas ? null : `${lost}: JetStream counts ${size} servers.`;
+  const leader = reports.find(({ server, jsz }) => digText(jsz ?? undefined, 'meta_cluster', 'leader') === server);
+  if (leader === undefined || leader.jsz === null) return 'JetStream has no meta leader to tell what is stored where.';
+  const followers = digObjects(leader.jsz, 'meta_cluster', 'replicas').map((peer) => digText(peer, 'name'));
+  const members = reports.filter(({ server }) => server === leader.server || followers.includes(server));
+  const going = members.filter(({ server }) => ordinalOf(server) >= replicas);
+  const silent = going.find(({ jsz }) => jsz === null);
+  if (silent !== undefined) return `${silent.server} does not answer to tell what it stores.`;
+  const keeper = going.find(({ jsz }) => jsz !== null && streamsIn(jsz).length > 0);
+  if (keeper?.jsz)
+    return `${keeper.server} would take its replicas of streams with it: ${streamsIn(keeper.jsz).join(', ')}.`;
+  const size = Number(digText(leader.jsz, 'meta_cluster', 'cluster_size'));
+  if (members.length - going.length > size / 2) return null;
+  return `JetStream counts ${size} servers and would lose its majority.`;
 }
 
 function ordinalOf(server: string): number {

@@ -1,4 +1,4 @@
-import { metaLeader, whatIsMissing } from '../nats/health.ts';
+import { absentPeers, metaLeader, whatIsMissing } from '../nats/health.ts';
 import type { RunContext } from './context.ts';
 import { outsiderRestarts } from './outsiders.ts';
 import { podSelector, serverReports } from './pods.ts';
@@ -9,6 +9,7 @@ export async function verifyServers(context: RunContext): Promise<string> {
   const { namespace, name, inputs } = context;
   const restartOutsiders = outsiderRestarts(context);
   let leader = '';
+  let absent: string[] = [];
   await until(
     {
       ...context,
@@ -20,8 +21,14 @@ export async function verifyServers(context: RunContext): Promise<string> {
       await restartOutsiders(reports);
       const missing = whatIsMissing(reports, inputs.replicas);
       leader = metaLeader(reports);
+      absent = absentPeers(reports);
       return missing === null ? { done: true } : { done: false, missing };
     },
   );
+  if (absent.length > 0) {
+    context.log.warning(
+      `JetStream still counts ${absent.join(', ')} for its majority, which do not exist any more: remove them as the superuser (nats server cluster peer-remove NAME).`,
+    );
+  }
   return leader;
 }
