@@ -16,6 +16,9 @@ export interface Scaled {
 
 const SEE = 'docs/life-cycle.md, "Scaling", tells how the data is moved.';
 
+/** Of servers that are not there, only the volumes tell how many they were. */
+const UNUSED_CLAIMS = ', or delete the PersistentVolumeClaims of servers that were scaled away before';
+
 /**
  * Throws where another number of servers would lose data: the streams of a single server do not join a JetStream cluster,
  * which removes them; and a server that goes takes its replicas of streams, and its vote, with it.
@@ -28,7 +31,7 @@ export async function checkScaling(kube: KubeClient, { replicas }: Inputs, clust
     kind: 'target',
     tried: `Changing the number of servers of ${namespace}/${name} from ${servers} to ${replicas}`,
     reason,
-    next: `Nothing was written. Set the input replicas back to ${servers}. ${SEE}`,
+    next: `Nothing was written. Set the input replicas back to ${servers}${cluster.isRunning ? '' : UNUSED_CLAIMS}. ${SEE}`,
   });
 }
 
