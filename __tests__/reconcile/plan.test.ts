@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { inventoryId, MEMBER_LABEL } from '../../src/desired/apply-set.ts';
 import type { DesiredState, Share } from '../../src/desired/state.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
+import type { Adoption } from '../../src/reconcile/adoption.ts';
 import { renderInventory } from '../../src/reconcile/inventory.ts';
 import { isEmpty, makePlan } from '../../src/reconcile/plan.ts';
 import { problemOf } from '../fakes/problem.ts';
@@ -301,6 +302,38 @@ describe('fields in objects of others', () => {
     const made = await makePlan({ ...context, kube, namespaceExists: true }, wanted, inventory);
     expect(made.objects).toMatchObject([{ action: 'update', fields: [{ path: 'data.a', to: undefined }] }]);
     expect(made.inventory).toMatchObject({ during: { namespaces: ['images'] }, after: { namespaces: [] } });
+  });
+});
+
+describe('what is left of the Terraform module', () => {
+  const LEFT = ['Policy/nats-a-fixup', 'Secret/nats-a'];
+
+  async function planWith(adoption?: Partial<Adoption>) {
+    const context = await afterRun(configMap('a'));
+    const scope = { groupKinds: ['ConfigMap'], namespaces: [], vault: VAULT, leftovers: LEFT };
+    const inventory = renderInventory('demo', 'nats-a', {}, scope, DEPLOYMENT);
+    const policy = {
+      apiVersion: 'kyverno.io/v1',
+      kind: 'Policy',
+      metadata: { name: 'nats-a-fixup', namespace: 'demo' },
+    };
+    const known = { begins: false, recorded: LEFT, leftovers: [policy], removes: false, ...adoption };
+    const sources = { ...context, namespaceExists: true, ...(adoption === undefined ? {} : { adoption: known }) };
+    return { policy, ...(await makePlan(sources, desired(configMap('a')), inventory)) };
+  }
+
+  test('stays recorded where it stays, also by who does not look at it', async () => {
+    for (const adoption of [{}, undefined]) {
+      const { inventory, prune } = await planWith(adoption);
+      expect(prune).toEqual([]);
+      expect(inventory).toMatchObject({ current: true, during: { leftovers: LEFT }, after: { leftovers: LEFT } });
+    }
+  });
+
+  test('goes with consent, and is forgotten last', async () => {
+    const { policy, inventory, prune } = await planWith({ removes: true });
+    expect(prune).toEqual([policy]);
+    expect(inventory).toMatchObject({ current: false, during: { leftovers: LEFT }, after: { leftovers: [] } });
   });
 });
 

@@ -52,8 +52,8 @@ export async function gatherFacts(
   ]);
   const adopted =
     recordedLeftovers(inventory) !== null ||
-    // To give the name is to ask for that cluster, whoever made it.
-    (statefulSet !== null && inputs.name !== null && isModuleCluster(statefulSet, namespace, name));
+    // Whoever names it asks for it: no name that is found or derived is one of the module's.
+    (statefulSet !== null && isModuleCluster(statefulSet, namespace, name));
   const isKnown = statefulSet !== null && (adopted || isOwn(statefulSet, namespace, name));
   const own = isKnown ? statefulSet : null;
   if (own !== null || statefulSet === null) await checkScaling(kube, inputs, scaled(inputs, name, own, claims));

@@ -17,6 +17,7 @@ import {
   groupKindsOf,
   isCurrent,
   recordedKinds,
+  recordedLeftovers,
   recordedNamespaces,
   recordedVault,
   type Scope,
@@ -54,7 +55,7 @@ export interface PlanSources {
   /** False: nothing can exist, everything is created. */
   namespaceExists: boolean;
   name: string;
-  /** Null for a cluster that the Terraform module did not make. */
+  /** Of a cluster that the Terraform module made, where it is taken over or what is left of the module is looked at. */
   adoption?: Adoption | null;
 }
 
@@ -74,12 +75,13 @@ export async function makePlan(
 ): Promise<Plan> {
   const { kube, namespace, name, namespaceExists } = sources;
   const { objects: members, shares } = desired;
-  const adoption = sources.adoption ?? null;
+  const { adoption } = sources;
+  const left = adoption?.recorded ?? recordedLeftovers(inventory);
   const after = {
     groupKinds: groupKindsOf(members),
     namespaces: otherNamespaces(shares, namespace),
     vault: vaultScope(desired.vault, inventory),
-    ...(adoption === null ? {} : { leftovers: adoption.removes ? [] : adoption.recorded }),
+    ...(left === null ? {} : { leftovers: adoption?.removes ? [] : left }),
   };
   const [vault, objects, dropped] = await Promise.all([
     planVault(sources.vault, desired.vault),
@@ -90,7 +92,7 @@ export async function makePlan(
     groupKinds: union(after.groupKinds, groupKindsOf(dropped)),
     namespaces: union(after.namespaces, recordedNamespaces(inventory)),
     vault: after.vault,
-    ...(adoption === null ? {} : { leftovers: adoption.recorded }),
+    ...(left === null ? {} : { leftovers: left }),
   };
   const prune = [...dropped, ...(adoption?.removes ? adoption.leftovers : [])];
   return { vault, objects, prune, inventory: { current: isCurrent(inventory, after), during, after } };
