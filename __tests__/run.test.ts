@@ -44,6 +44,7 @@ function world({ volume = '1Gi' } = {}) {
       setOutputs: (more) => Object.assign(outputs, more),
       clock: fakeClock(),
       log,
+      redact: (text) => text,
       deployment: { actionVersion: '1.0.0', repository: 'org/repo', commit: 'abc', runUrl: 'https://ci.example/1' },
       holder: 'this run',
     };
@@ -432,14 +433,14 @@ describe('a run that fails', () => {
     const apply = kube.apply;
     kube.apply = (object, options) => {
       if (object.metadata.name === 'nats-a-inventory') {
-        kube.conflicts.set('ConfigMap demo/nats-a-inventory', [{ manager: 'kubectl', field: '.data.commit' }]);
+        kube.conflicts.set('ConfigMap demo/nats-a-inventory', [{ manager: 'helm', field: '.data.commit' }]);
       }
       return apply(object, options);
     };
     const { ended } = await runOnce({ log_level: 'debug' });
     expect(ended).toBeInstanceOf(Problem);
     expect(ended).toMatchObject({
-      details: { kind: 'conflict', reason: expect.stringContaining('kubectl holds .data.commit') },
+      details: { kind: 'conflict', reason: expect.stringContaining('helm holds .data.commit') },
     });
   });
 

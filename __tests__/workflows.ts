@@ -38,7 +38,8 @@ function stepsOfJob(file: string, job: Json, event: string | undefined): Documen
     .map((step) => ({ file, environment: environmentOf(step), claims }));
 }
 
-function environmentOf(step: JsonObject): Environment {
+/** What a runner passes to the step. */
+export function environmentOf(step: JsonObject): Environment {
   const inputs = Object.entries(step.with ?? {});
   return Object.fromEntries(
     inputs.map(([name, value]) => [`INPUT_${name.toUpperCase()}`, String(value).replace(/\$\{\{.*?\}\}/g, '7')]),

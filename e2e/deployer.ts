@@ -1,6 +1,8 @@
 import type { Provider } from '../simulator/github-oidc.ts';
 import type { Values } from '../simulator/runner.ts';
+import { digText } from '../src/json.ts';
 import { kubeconfig, vault, vaultToken } from './cluster.ts';
+import { type VaultRule, vaultLineOf } from './permissions-page.ts';
 
 const policy = 'e2e-deployer';
 const jwtPath = 'e2e-jwt';
@@ -53,6 +55,18 @@ export async function deployerToken(): Promise<string> {
   const { auth } = await vault().call('POST', 'auth/token/create', { policies: [policy], ttl: '1h' });
   if (typeof auth !== 'object' || auth === null || !('client_token' in auth)) throw new Error('Vault gave no token');
   return String(auth.client_token);
+}
+
+/** A Vault token that has these rules in its only policy, and not the policy `default`. */
+export async function tokenWith(policy: string, rules: VaultRule[]): Promise<string> {
+  await vault().call('PUT', `sys/policies/acl/e2e-${policy}`, { policy: rules.map(vaultLineOf).join('\n') });
+  const { auth } = await vault().call('POST', 'auth/token/create', {
+    policies: [`e2e-${policy}`],
+    no_default_policy: true,
+    display_name: policy,
+    ttl: '30m',
+  });
+  return digText(auth, 'client_token');
 }
 
 /** Takes back what allowDeployments and trustJobs set up. */

@@ -21,7 +21,7 @@ export interface Role {
 }
 
 /** A value of the input mode. */
-type Mode = 'apply' | 'destroy';
+type Mode = 'apply' | 'plan' | 'destroy';
 
 /** The Roles of docs/permissions.md for a mode on a cluster in that namespace, their rules taken apart by resource. */
 export function rolesFor(namespace: string, mode: Mode = 'apply'): Role[] {

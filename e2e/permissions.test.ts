@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Ending, runMain, type Values } from '../simulator/runner.ts';
-import { digText } from '../src/json.ts';
 import { bindRole, kubeconfigOfAccount, makeRole, removeRoles, untilGranted } from './accounts.ts';
 import { auditWrites, hasAuditLog, kube, vault } from './cluster.ts';
+import { tokenWith } from './deployer.ts';
 import { installImageCache, removeImageCache } from './image-cache.ts';
 import { emptyNamespace, leaveNamespace, withoutNamespace } from './namespace.ts';
 import { podsOf } from './observe.ts';
@@ -69,18 +69,6 @@ async function deployer(account: string, roles: { name: string; role: Role }[]):
   const text = await kubeconfigOfAccount(accounts, account);
   await Promise.all(roles.map(({ name, role }) => bindRole(name, role, `${accounts}/${account}`)));
   return text;
-}
-
-/** A Vault token that has these rules in its only policy, and not the policy `default`. */
-async function tokenWith(policy: string, rules: VaultRule[]): Promise<string> {
-  await vault().call('PUT', `sys/policies/acl/e2e-${policy}`, { policy: rules.map(vaultLineOf).join('\n') });
-  const { auth } = await vault().call('POST', 'auth/token/create', {
-    policies: [`e2e-${policy}`],
-    no_default_policy: true,
-    display_name: policy,
-    ttl: '30m',
-  });
-  return digText(auth, 'client_token');
 }
 
 /** Inputs of a job with the Roles and the Vault policy of docs/permissions.md, all of them and nothing else. */

@@ -10,6 +10,7 @@ import { parseInputs } from './inputs/parse.ts';
 import { masks, secretsOf } from './inputs/secrets.ts';
 import { Problem } from './problem.ts';
 import type { Deployment } from './reconcile/inventory.ts';
+import { redacted } from './redact.ts';
 import { emptyReport, type RunReport } from './report/run-report.ts';
 import { createMask, fail, runnerLog } from './report/runner-log.ts';
 import { renderSummary } from './report/summary.ts';
@@ -35,7 +36,12 @@ async function main(cancelled: AbortSignal): Promise<void> {
 
 async function runForReal(report: RunReport, cancelled: AbortSignal): Promise<void> {
   const env = takeInputs(process.env);
-  const mask = createMask();
+  const secrets: string[] = [];
+  const hide = createMask();
+  const mask = (found: string[]) => {
+    secrets.push(...found);
+    hide(found);
+  };
   mask(secretsOf(env));
   const { inputs } = parseInputs(env);
   const clock = systemClock(cancelled);
@@ -57,6 +63,7 @@ async function runForReal(report: RunReport, cancelled: AbortSignal): Promise<vo
         clock,
         deployment,
         log: runnerLog,
+        redact: (text) => redacted(text, secrets),
         loginPorts: {
           idToken: (audience) => core.getIDToken(audience),
           async readFile(file) {

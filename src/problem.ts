@@ -8,6 +8,7 @@ export type ProblemKind =
   | 'vault'
   | 'timeout'
   | 'unhealthy'
+  | 'drift'
   | 'cancelled';
 
 export interface ProblemDetails {

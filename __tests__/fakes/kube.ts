@@ -139,7 +139,7 @@ export function fakeKube(journal: string[] = []): FakeKube {
       requireVersion(object, live);
       const before = applied.get(`${key} ${manager}`);
       const rest = live === undefined || before === undefined ? live : without(live, before);
-      const own = { manager, operation: 'Apply', fieldsV1: fieldsOf(object) };
+      const own = { manager, operation: 'Apply', fieldsV1: ownedBy(object) };
       const managers = Array.isArray(live?.metadata.managedFields)
         ? live.metadata.managedFields.filter(isJsonObject)
         : [];
@@ -251,6 +251,12 @@ function without(live: JsonObject, before: JsonObject): JsonObject {
     return isJsonObject(value) && isJsonObject(set) ? [[key, without(value, set)]] : [];
   });
   return Object.fromEntries(entries);
+}
+
+/** The fields of an object that a manager owns: not what tells it from others. */
+function ownedBy({ apiVersion: _version, kind: _kind, metadata, ...rest }: KubeObject): JsonObject {
+  const { name: _name, namespace: _namespace, uid: _uid, ...held } = metadata;
+  return fieldsOf(Object.keys(held).length === 0 ? rest : { ...rest, metadata: held });
 }
 
 /** The shape of fieldsV1. */

@@ -10,6 +10,7 @@ export function recordedLog(): RecordedLog {
   return {
     lines,
     info: (message) => void lines.push(`info ${message}`),
+    group: (title, text) => void lines.push(`group ${title}`, ...text.split('\n')),
     notice: (message) => void lines.push(`notice ${message}`),
     warning: (message) => void lines.push(`warning ${message}`),
   };

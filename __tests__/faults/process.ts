@@ -66,6 +66,7 @@ export function startProcess(time: VirtualTime, values: { [input: string]: strin
           vaultAccess: connections.vaultAccess,
           clock,
           log,
+          redact: (text) => text,
           deployment: { actionVersion: '1.0.0', repository: 'acme/messaging', commit: '4f2f1e7', runUrl: 'run' },
           loginPorts: { idToken: async () => '', readFile: async () => '' },
           onLogin(login) {

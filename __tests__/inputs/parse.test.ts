@@ -136,8 +136,7 @@ describe('what each input refuses, and what it says', () => {
     ['log_level', 'DEBUG', 'log_level "DEBUG" must be one of info, debug, trace: did you mean debug?'],
     ['log_level', 'inof', ': did you mean info?'],
     ['zone_spread', 'none', 'zone_spread "none" must be one of required, preferred, off'],
-    ['mode', 'plan', 'mode "plan" is not available yet, this version knows only apply, destroy'],
-    ['mode', 'aply', 'mode "aply" must be one of apply, destroy: did you mean apply?'],
+    ['mode', 'aply', 'mode "aply" must be one of apply, plan, destroy: did you mean apply?'],
     ['wait', 'yes', 'wait "yes" must be true or false: write true'],
     ['wait', '1', ': write true'],
     ['wait', 'on', ': write true'],
@@ -385,7 +384,7 @@ describe('the message', () => {
       log_level: 'debgu',
       vault_auth_method: 'token',
       vault_tokn: 'hvs.CAESIJ',
-      mode: 'plan',
+      mode: 'rollback',
     });
     expect(problem?.details.kind).toBe('input');
     expect(problem?.message).toMatchInlineSnapshot(`
@@ -393,7 +392,7 @@ describe('the message', () => {
   - namespace is missing: it must be the name of a namespace: lower-case letters, digits and "-", at most 63 characters
   - log_level "debgu" must be one of info, debug, trace: did you mean debug?
   - fsync_interval_seconds "10s" must be a whole number of seconds from 0 to 600: write the number without a unit
-  - mode "plan" is not available yet, this version knows only apply, destroy
+  - mode "rollback" must be one of apply, plan, destroy
   - vault_token is missing: vault_auth_method token needs it
   - vault_tokn is not an input of this action: did you mean vault_token?
 Correct the inputs of the step ("with:") and run the workflow again."

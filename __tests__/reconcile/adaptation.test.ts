@@ -33,6 +33,7 @@ const FULL: Target = {
     metadata: { name: 'workload-important' },
   },
   imageCaches: [{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'pinned-images-amd64' } }],
+  refusal: null,
 };
 
 /** One with nothing but a default StorageClass. */

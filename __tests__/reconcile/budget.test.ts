@@ -13,14 +13,14 @@ function budget(annotations: { [key: string]: string }, maxUnavailable: number):
 test('a window that opened since the comparison stays open', async () => {
   const context = contextWith();
   context.kube.put(budget({ [START]: '1760000000' }, 1));
-  await expect(writeBudget(context, budget({}, 0))).resolves.toBe(false);
+  await expect(writeBudget(context, budget({}, 0), {})).resolves.toBe(false);
   expect(context.kube.writes).toEqual([]);
 });
 
 test('a window that closed since the comparison stays closed', async () => {
   const context = contextWith();
   context.kube.put(budget({}, 0));
-  await expect(writeBudget(context, budget({ [START]: '1760000000' }, 1))).resolves.toBe(false);
+  await expect(writeBudget(context, budget({ [START]: '1760000000' }, 1), {})).resolves.toBe(false);
   expect(context.kube.writes).toEqual([]);
 });
 
@@ -36,13 +36,13 @@ test('a budget that changed between reading and writing is read again', async ()
     kube.put(counted(3));
     return live;
   };
-  await expect(writeBudget(context, budget({ a: 'b' }, 0))).resolves.toBe(true);
+  await expect(writeBudget(context, budget({ a: 'b' }, 0), {})).resolves.toBe(true);
   expect(kube.writes).toEqual(['apply PodDisruptionBudget demo/nats-a']);
   expect(kube.stored('PodDisruptionBudget', 'nats-a').metadata.annotations).toEqual({ a: 'b' });
 });
 
 test('one that does not exist is made', async () => {
   const context = contextWith();
-  await expect(writeBudget(context, budget({}, 1))).resolves.toBe(true);
+  await expect(writeBudget(context, budget({}, 1), {})).resolves.toBe(true);
   expect(context.kube.stored('PodDisruptionBudget', 'nats-a').spec).toEqual({ maxUnavailable: 1 });
 });

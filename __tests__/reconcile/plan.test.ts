@@ -33,7 +33,7 @@ function service(name: string): KubeObject {
 }
 
 function desired(...objects: KubeObject[]): DesiredState {
-  return { objects, shares: [], vault: desiredVault(), notices: [] };
+  return { objects, shares: [], comingClaims: [], vault: desiredVault(), notices: [] };
 }
 
 /** Where it is in Vault. */
@@ -56,9 +56,9 @@ async function afterRun(...objects: KubeObject[]) {
   for (const { path, parameters } of [...pkiRoles, authRole]) context.vault.store.set(path.join('/'), parameters);
   context.kube.writes.length = 0;
   const plan = (...wanted: KubeObject[]) =>
-    makePlan({ ...context, namespaceExists: true }, desired(...wanted), inventory);
+    makePlan({ ...context, namespaceExists: true, readOnly: false }, desired(...wanted), inventory);
   const planWith = (...shares: Share[]) =>
-    makePlan({ ...context, namespaceExists: true }, { ...desired(...objects), shares }, inventory);
+    makePlan({ ...context, namespaceExists: true, readOnly: false }, { ...desired(...objects), shares }, inventory);
   return { ...context, plan, planWith };
 }
 
@@ -73,7 +73,7 @@ describe('a plan', () => {
   test('for a namespace that does not exist creates everything without asking it', async () => {
     const { kube, vault } = contextWith();
     kube.take('Namespace', 'demo');
-    const sources = { kube, vault, namespace: 'demo', name: 'nats-a', namespaceExists: false };
+    const sources = { kube, vault, namespace: 'demo', name: 'nats-a', namespaceExists: false, readOnly: false };
     const made = await makePlan(sources, desired(configMap('a')), null);
     expect(made.objects).toMatchObject([{ action: 'create', object: { metadata: { name: 'a' } }, fields: [] }]);
     expect(made.vault.map(({ action }) => action)).toEqual(['create', 'create', 'create', 'create']);
@@ -102,10 +102,7 @@ describe('a plan', () => {
     expect((await later.plan(role, binding)).objects).toEqual([]);
     later.kube.take('Role', 'a');
     const again = await later.plan(role, binding);
-    expect(again.objects.map(({ action, object }) => `${action} ${object.kind}`)).toEqual([
-      'create Role',
-      'update RoleBinding',
-    ]);
+    expect(again.objects.map(({ action, object }) => `${action} ${object.kind}`)).toEqual(['create Role']);
   });
 
   test('names what changes, comes and goes', async () => {
@@ -251,9 +248,9 @@ describe('fields in objects of others', () => {
     const { planWith, kube } = await afterRun(configMap('a'));
     const claim = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'data', namespace: 'demo' } };
     kube.put(claim);
-    kube.conflicts.set('PersistentVolumeClaim demo/data', [{ manager: 'kubectl', field: '.metadata.annotations.x' }]);
+    kube.conflicts.set('PersistentVolumeClaim demo/data', [{ manager: 'resizer', field: '.metadata.annotations.x' }]);
     const { details } = await problemOf(planWith({ object: claim, manager: 'kube-nats-action', takesFrom: [] }));
-    expect(details.next).toContain('kubectl annotate');
+    expect(details.next).toContain('by its inputs');
     expect(details.next).not.toContain('delete');
   });
 
@@ -280,6 +277,8 @@ describe('fields in objects of others', () => {
         object: share.object,
         fields: [{ path: 'data.a', from: undefined, to: 'nats:1' }],
         options: { manager: share.manager, takesFrom: [] },
+        live: kube.stored('ConfigMap', 'pinned', 'images'),
+        conflicts: [],
       },
     ]);
     expect(made.inventory.after).toEqual({ groupKinds: ['ConfigMap'], namespaces: ['images'], vault: VAULT });
@@ -299,7 +298,7 @@ describe('fields in objects of others', () => {
       DEPLOYMENT,
     );
     const wanted = { ...desired(configMap('a')), shares: [images({})] };
-    const made = await makePlan({ ...context, kube, namespaceExists: true }, wanted, inventory);
+    const made = await makePlan({ ...context, kube, namespaceExists: true, readOnly: false }, wanted, inventory);
     expect(made.objects).toMatchObject([{ action: 'update', fields: [{ path: 'data.a', to: undefined }] }]);
     expect(made.inventory).toMatchObject({ during: { namespaces: ['images'] }, after: { namespaces: [] } });
   });

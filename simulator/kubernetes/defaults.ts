@@ -170,6 +170,9 @@ function containerDefaults(container: JsonObject): void {
     if (isJsonObject(source) && isJsonObject(source.fieldRef)) {
       fill(source.fieldRef, { apiVersion: 'v1' });
     }
+    if (isJsonObject(source) && isJsonObject(source.resourceFieldRef)) {
+      fill(source.resourceFieldRef, { divisor: '0' });
+    }
   }
   for (const name of ['startupProbe', 'readinessProbe', 'livenessProbe']) {
     const probe = container[name];

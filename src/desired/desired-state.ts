@@ -18,7 +18,7 @@ import { networkPolicy } from './network-policy.ts';
 import { services } from './services.ts';
 import type { DesiredState, TargetFacts } from './state.ts';
 import { statefulSet } from './statefulset.ts';
-import { claimMetadata, ignoredStorage } from './storage.ts';
+import { claimMetadata, comingClaims, ignoredStorage } from './storage.ts';
 import { vaultObjects } from './vault-objects.ts';
 
 /**
@@ -51,6 +51,7 @@ export function desiredState(inputs: Inputs, facts: TargetFacts): DesiredState {
       ...monitoring(inputs, names),
     ],
     shares: [...claimMetadata(inputs, names, facts), ...imageCacheShares(inputs, names, facts, chosenImages)],
+    comingClaims: comingClaims(inputs, names, facts),
     vault: vaultObjects(inputs, names, holders, facts.clusterUid, facts.adopted),
     notices: [
       ...notices,

@@ -3,11 +3,11 @@ import { PORTS } from '../nats/layout.ts';
 import { selectorLabels } from './labels.ts';
 import { clientHost, clusterNames, secretName } from './names.ts';
 
-/** The outputs that describe a cluster: all but what a run did to it. Known before anything is sent. */
-export function clusterOutputs(
-  inputs: Inputs,
-  name: string,
-): { [Name in Exclude<OutputName, 'changed' | 'rolled_back'>]: string } {
+/** What a run did to the cluster, or would do. */
+type OfRun = 'changed' | 'rolled_back' | 'drift' | 'plan' | 'plan_json';
+
+/** The outputs that describe a cluster. Known before anything is sent. */
+export function clusterOutputs(inputs: Inputs, name: string): { [Name in Exclude<OutputName, OfRun>]: string } {
   const host = clientHost(clusterNames(name, inputs.namespace));
   return {
     superuser_creds_secret: secretName(name, 'superuser'),

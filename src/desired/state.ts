@@ -54,6 +54,8 @@ export interface DesiredState {
   objects: KubeObject[];
   /** Fields of objects that others made. */
   shares: Share[];
+  /** The data volumes' claims that are not there yet: the StatefulSet's controller makes them. */
+  comingClaims: KubeObject[];
   vault: DesiredVault;
   /** Sentences for the log and the summary: a default that was raised, a value that is too low for the version. */
   notices: Notice[];

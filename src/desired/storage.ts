@@ -1,8 +1,9 @@
 import { isInsistedOn } from '../inputs/insisted.ts';
 import type { Inputs } from '../inputs/table.ts';
 import { digText, type JsonObject } from '../json.ts';
+import type { KubeObject } from '../kube/object.ts';
 import { bytesOf } from '../kube/quantity.ts';
-import { MANAGER } from '../manager.ts';
+import { EDITS_BY_HAND, MANAGER } from '../manager.ts';
 import { commonLabels, type Labels, selectorLabels } from './labels.ts';
 import type { Names } from './names.ts';
 import { quantity } from './quantity.ts';
@@ -56,7 +57,7 @@ export function volumeClaimTemplates(inputs: Inputs, names: Names, storageClassN
 export function claimMetadata(inputs: Inputs, names: Names, facts: TargetFacts): Share[] {
   const labels = claimLabels(inputs, names);
   const annotations = claimAnnotations(inputs, bytesAtCreation(inputs, facts.immutable));
-  const takesFrom = facts.adopted ? [...CLAIM_MAKERS, ...KYVERNO] : CLAIM_MAKERS;
+  const takesFrom = [...CLAIM_MAKERS, ...EDITS_BY_HAND, ...(facts.adopted ? KYVERNO : [])];
   return facts.claims.map((claim) => claimShare(names, claim, labels, annotations, takesFrom));
 }
 
@@ -106,23 +107,39 @@ function claimAnnotations(inputs: Inputs, initialBytes: number): Labels {
   };
 }
 
-/** What the inputs insist on for volumes that exist already and keep what they were made with. */
+/** What the inputs insist on for volumes that exist already and keep the size they were made with. */
 export function ignoredStorage(inputs: Inputs, live: ImmutableFields): Notice[] {
-  const fixed = [
-    { input: 'persistence_initial_storage_gb', wanted: initialSize(inputs), actual: sizeAtCreation(live) },
-    {
-      input: 'persistence_storage_class_name',
-      wanted: inputs.persistence_storage_class_name,
-      actual: digText(dataTemplate(live), 'spec', 'storageClassName'),
-    },
-  ] as const;
-  return fixed
-    .filter(({ input, wanted, actual }) => actual !== '' && actual !== wanted && isInsistedOn(inputs, input))
-    .map(({ input, wanted, actual }) => ({
-      severity: 'notice',
-      input,
-      message: `Ignored: the volumes were made with ${actual}, not ${wanted}, and this cannot change afterwards.`,
-    }));
+  const input = 'persistence_initial_storage_gb';
+  const [wanted, actual] = [initialSize(inputs), sizeAtCreation(live)];
+  if (actual === '' || actual === wanted || !isInsistedOn(inputs, input)) return [];
+  const message = `Ignored: the volumes were made with ${actual}, not ${wanted}, and this cannot change afterwards.`;
+  return [{ severity: 'notice', input, message }];
+}
+
+/**
+ * The claims that a StatefulSet's controller is about to make, as this action will leave them: for a plan, as an apply gives
+ * them their labels only once they exist.
+ */
+export function comingClaims(inputs: Inputs, names: Names, facts: TargetFacts): KubeObject[] {
+  const templates =
+    facts.immutable?.volumeClaimTemplates ?? volumeClaimTemplates(inputs, names, facts.storageClassName);
+  const spec = templates.find((template) => digText(template, 'metadata', 'name') === DATA_VOLUME)?.spec;
+  if (spec === undefined) return [];
+  const existing = facts.claims.map(({ name }) => name);
+  const all = Array.from({ length: inputs.replicas }, (_, ordinal) => `${DATA_VOLUME}-${names.cluster}-${ordinal}`);
+  const claims = all.filter((name) => !existing.includes(name)).map((name) => ({ name, uid: '' }));
+  return claimMetadata(inputs, names, { ...facts, claims }).map(
+    ({
+      object: {
+        metadata: { uid: _, ...metadata },
+        ...object
+      },
+    }) => ({
+      ...object,
+      metadata,
+      spec,
+    }),
+  );
 }
 
 /** The claim template of the data volumes. */

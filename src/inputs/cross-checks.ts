@@ -28,6 +28,7 @@ export function crossCheck(inputs: Partial<Inputs>): string[] {
     ...checkPullThrough(inputs),
     ...checkNetworkPolicy(inputs),
     ...checkConsent(inputs),
+    ...checkDrift(inputs),
   ];
 }
 
@@ -75,4 +76,8 @@ function checkNetworkPolicy(inputs: Partial<Inputs>): string[] {
   const { network_policy_enabled: enabled, network_policy_clients: clients = [] } = inputs;
   if (enabled !== false || clients.length === 0) return [];
   return ['network_policy_clients needs network_policy_enabled: true'];
+}
+
+function checkDrift({ mode, fail_on_drift: fails }: Partial<Inputs>): string[] {
+  return fails === true && mode !== undefined && mode !== 'plan' ? ['fail_on_drift needs mode: plan'] : [];
 }

@@ -60,17 +60,16 @@ export function integer<D extends number | null>(
   return { ...spec, rule, values, defaultText: spec.default?.toString() ?? '', read };
 }
 
-/** One of a few words or numbers; `later` names those that a coming version will know. */
+/** One of a few words or numbers. */
 export function choice<const O extends string | number>(
-  spec: Description & { options: readonly O[]; later?: readonly string[]; default: NoInfer<O> },
+  spec: Description & { options: readonly O[]; default: NoInfer<O> },
 ): InputSpec<O> {
-  const { options, later = [] } = spec;
+  const { options } = spec;
   const values = options.join(', ');
   const rule = options.length === 1 ? values : `one of ${values}`;
   const read = (given: string): Reading<O> => {
     const found = options.find((option) => option.toString() === given);
     if (found !== undefined) return { value: found };
-    if (later.includes(given)) return { refusal: `is not available yet, this version knows only ${values}` };
     const meant = nearest(given, options.map(String));
     return { refusal: `must be ${rule}${meant ? `: did you mean ${meant}?` : ''}` };
   };

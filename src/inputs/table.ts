@@ -390,10 +390,10 @@ export const INPUTS = {
 
   mode: choice({
     group: 'Behaviour',
-    options: ['apply', 'destroy'],
-    later: ['plan'],
+    options: ['apply', 'plan', 'destroy'],
     default: 'apply',
-    sentence: 'What to do: bring the cluster up or change it (apply), or remove it (destroy).',
+    sentence:
+      'What to do: bring the cluster up or change it (apply), only tell what that would change (plan), or remove it (destroy).',
   }),
   delete_data: boolean({
     group: 'Behaviour',
@@ -404,6 +404,11 @@ export const INPUTS = {
     group: 'Behaviour',
     default: false,
     sentence: 'Whether mode destroy deletes the namespace too, when nothing else is left in it.',
+  }),
+  fail_on_drift: boolean({
+    group: 'Behaviour',
+    default: false,
+    sentence: 'Fail when the cluster is not as the inputs say. With mode plan only.',
   }),
   wait: boolean({
     group: 'Behaviour',
@@ -508,6 +513,9 @@ export const OUTPUTS = {
   match_labels: 'Labels that select the pods, as JSON, for a PodDisruptionBudget of your own.',
   changed: 'true when this run changed anything, else false.',
   rolled_back: 'true when this run failed and took the cluster back to its last good state, else false.',
+  drift: 'With mode plan: true when an apply would change anything, else false.',
+  plan: 'With mode plan: what an apply would change, as a diff; cut where it is longer than 200,000 characters.',
+  plan_json: 'With mode plan: the same as JSON (docs/life-cycle.md), cut likewise.',
 } as const;
 
 export type OutputName = keyof typeof OUTPUTS;

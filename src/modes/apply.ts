@@ -4,16 +4,14 @@ import type { RunContext, WriteContext } from '../reconcile/context.ts';
 import { isRemembered, lastGoodOf, remember } from '../reconcile/last-good.ts';
 import { withLock } from '../reconcile/lock.ts';
 import { compare, type Intent, intend } from '../reconcile/look.ts';
-import { lookAtOtherRoles } from '../reconcile/other-roles.ts';
 import { isEmpty } from '../reconcile/plan.ts';
-import { inspectTarget, type Target } from '../reconcile/preflight.ts';
+import type { Target } from '../reconcile/preflight.ts';
 import { record } from '../reconcile/record.ts';
 import { rollBack } from '../reconcile/rollback.ts';
 import { settle } from '../reconcile/settle.ts';
 import { writePlan } from '../reconcile/write.ts';
-import { checkCapabilities, checkMounts } from '../vault/preflight.ts';
 import type { Mode, RunPorts } from './mode.ts';
-import { announce, both, identify, logIn } from './opening.ts';
+import { open } from './opening.ts';
 
 /** Writing once may teach what the next comparison needs: the data volumes, their claims and their real size. */
 const MOST_PASSES = 2;
@@ -23,22 +21,8 @@ const MOST_PASSES = 2;
  * cluster that was whole before is taken back to what it was, and what else was done by then is completed by the next run.
  */
 export const apply: Mode = async (inputs, ports, report) => {
-  const deadline = ports.clock.now() + inputs.timeout * 1000;
-  const [target] = await both(inspectTarget(ports.kube, inputs, ports.vaultAccess), logIn(inputs, ports));
-  const name = await identify(inputs, ports, target);
-  const context: RunContext = { ...ports, inputs, report, namespace: inputs.namespace, name, deadline };
-
-  const intent = await intend(context, target);
-  announce(intent, context);
-  await both(
-    checkMounts(ports.vault, intent.desired.vault),
-    checkCapabilities(ports.vault, intent.desired.vault, inputs.mode),
-  );
-  const [plan] = await both(
-    compare(context, target.namespaceExists, intent),
-    lookAtOtherRoles(context, intent.desired.vault),
-  );
-  ports.setOutputs({ changed: 'false', rolled_back: 'false' });
+  const { context, target, intent, plan } = await open(inputs, ports, report);
+  ports.setOutputs({ rolled_back: 'false' });
   if (!isEmpty(plan)) return converge(context, ports, target);
   ports.log.info('Nothing to change: no write to Kubernetes or Vault.');
   if (!inputs.wait) return;

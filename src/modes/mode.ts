@@ -21,6 +21,8 @@ export interface RunPorts {
   setOutputs(outputs: Outputs): void;
   clock: Clock;
   log: Log;
+  /** The text without the secrets of the inputs and of logins: for what is kept elsewhere than in the log. */
+  redact(text: string): string;
   deployment: Deployment;
   /** Names this run in the lock: unique to the process. */
   holder: string;

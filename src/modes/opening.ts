@@ -5,14 +5,46 @@ import type { RunContext } from '../reconcile/context.ts';
 import { chooseName, chooseRemoved } from '../reconcile/identity.ts';
 import { clustersIn } from '../reconcile/inventory.ts';
 import { adoptionNotices } from '../reconcile/leftovers.ts';
-import type { Intent } from '../reconcile/look.ts';
-import type { Target } from '../reconcile/preflight.ts';
+import { compare, type Intent, intend } from '../reconcile/look.ts';
+import { lookAtOtherRoles } from '../reconcile/other-roles.ts';
+import type { Plan } from '../reconcile/plan.ts';
+import { inspectTarget, type Target } from '../reconcile/preflight.ts';
+import type { RunReport } from '../report/run-report.ts';
 import { login } from '../vault/login.ts';
-import { checkHealth } from '../vault/preflight.ts';
+import { checkCapabilities, checkHealth, checkMounts } from '../vault/preflight.ts';
 import type { RunPorts } from './mode.ts';
 
 const ADAPTED =
   'Adapted to this cluster: it lacks what some defaults ask for. The log and the summary tell what takes its place.';
+
+/** What a run that compares starts from. */
+export interface Opening {
+  context: RunContext;
+  target: Target;
+  intent: Intent;
+  plan: Plan;
+}
+
+/** Looks at the target and at Vault, settles what should be and compares: without a write. */
+export async function open(inputs: Inputs, ports: RunPorts, report: RunReport): Promise<Opening> {
+  const deadline = ports.clock.now() + inputs.timeout * 1000;
+  const [target] = await both(inspectTarget(ports.kube, inputs, ports.vaultAccess), logIn(inputs, ports));
+  const name = await identify(inputs, ports, target);
+  const context: RunContext = { ...ports, inputs, report, namespace: inputs.namespace, name, deadline };
+
+  const intent = await intend(context, target);
+  announce(intent, context);
+  await both(
+    checkMounts(ports.vault, intent.desired.vault),
+    checkCapabilities(ports.vault, intent.desired.vault, inputs.mode),
+  );
+  const [plan] = await both(
+    compare(context, target.namespaceExists, intent),
+    lookAtOtherRoles(context, intent.desired.vault),
+  );
+  ports.setOutputs({ changed: 'false' });
+  return { context, target, intent, plan };
+}
 
 /** Logs in to Vault, once it is known to be unsealed. */
 export async function logIn(inputs: Inputs, { vault, loginPorts, onLogin }: RunPorts): Promise<void> {

@@ -1,5 +1,5 @@
 import { WINDOW_START } from '../desired/disruption.ts';
-import { describe } from '../kube/client.ts';
+import { type ApplyOptions, describe } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { Problem } from '../problem.ts';
 import type { WriteContext } from './context.ts';
@@ -11,7 +11,7 @@ const MOST_ATTEMPTS = 5;
  * be undone otherwise, and the next may be a day away. Resolves to false, with nothing written, where one did: another
  * comparison has to settle it.
  */
-export async function writeBudget(context: WriteContext, budget: KubeObject): Promise<boolean> {
+export async function writeBudget(context: WriteContext, budget: KubeObject, options: ApplyOptions): Promise<boolean> {
   const { kube, log } = context;
   const { namespace, name } = budget.metadata;
   for (let attempt = 1; ; attempt++) {
@@ -22,7 +22,7 @@ export async function writeBudget(context: WriteContext, budget: KubeObject): Pr
     }
     context.assertHeld();
     try {
-      await kube.apply(live === null ? budget : readAs(budget, live));
+      await kube.apply(live === null ? budget : readAs(budget, live), options);
       return true;
     } catch (error) {
       const isStale = error instanceof Problem && error.details.kind === 'conflict';

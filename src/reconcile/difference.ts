@@ -14,12 +14,34 @@ export function differences(from: Json | undefined, to: Json | undefined, path =
     const keys = new Set([...Object.keys(from), ...Object.keys(to)]);
     return [...keys].flatMap((key) => differences(from[key], to[key], path === '' ? key : `${path}.${key}`));
   }
-  if (Array.isArray(from) && Array.isArray(to) && from.length === to.length) {
-    return from.flatMap((item, index) => differences(item, to[index], `${path}[${labelOf(item, index)}]`));
+  if (Array.isArray(from) && Array.isArray(to)) {
+    const names = inOneOrder(namesOf(from), namesOf(to));
+    if (names !== null)
+      return names.flatMap((name) => differences(named(from, name), named(to, name), `${path}[${name}]`));
+    if (from.length === to.length)
+      return from.flatMap((item, index) => differences(item, to[index], `${path}[${index}]`));
   }
   return from === to ? [] : [{ path, from, to }];
 }
 
-function labelOf(item: Json, index: number): string {
-  return isJsonObject(item) && typeof item.name === 'string' ? item.name : String(index);
+/** The names of a list's items; null where they do not tell them apart. */
+function namesOf(list: Json[]): string[] | null {
+  const names = list.map(nameOf);
+  return new Set(names).size === names.length && !names.includes('') ? names : null;
+}
+
+function nameOf(item: Json): string {
+  return isJsonObject(item) && typeof item.name === 'string' ? item.name : '';
+}
+
+function named(list: Json[], name: string): Json | undefined {
+  return list.find((item) => nameOf(item) === name);
+}
+
+/** All names of both lists; null where those in both change their order, which may be all that differs. */
+function inOneOrder(from: string[] | null, to: string[] | null): string[] | null {
+  if (from === null || to === null) return null;
+  const order = to.filter((name) => from.includes(name));
+  const isSame = from.filter((name) => to.includes(name)).every((name, index) => name === order[index]);
+  return isSame ? [...new Set([...from, ...to])] : null;
 }

@@ -11,13 +11,14 @@ import { type KubeClient, labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { bytesOf } from '../kube/quantity.ts';
 import { REPORT_PATHS } from '../nats/health.ts';
-import { PORTS } from '../nats/layout.ts';
+import { CONFIG_FILE, PORTS } from '../nats/layout.ts';
 import type { RunningServers } from '../nats/restart.ts';
 import { Problem } from '../problem.ts';
 import type { Adaptation } from '../report/run-report.ts';
 import { adapt } from './adaptation.ts';
 import { isModuleCluster } from './adoption.ts';
 import { checkDowngrade } from './downgrade.ts';
+import { checkImmutable } from './immutable.ts';
 import { recordedLeftovers, recordedNamespaces } from './inventory.ts';
 import { isOwn } from './ownership.ts';
 import { findImageCaches, type Target } from './preflight.ts';
@@ -56,10 +57,14 @@ export async function gatherFacts(
     (statefulSet !== null && isModuleCluster(statefulSet, namespace, name));
   const isKnown = statefulSet !== null && (adopted || isOwn(statefulSet, namespace, name));
   const own = isKnown ? statefulSet : null;
-  if (own !== null || statefulSet === null) await checkScaling(kube, inputs, scaled(inputs, name, own, claims));
-  const downgradeFrom = own === null ? null : await checkDowngrade(kube, inputs, own);
+  // Only a connection to the servers could ask them, which is more than a plan may do.
+  const asksServers = inputs.mode !== 'plan';
+  if (asksServers && (own !== null || statefulSet === null))
+    await checkScaling(kube, inputs, scaled(inputs, name, own, claims));
+  const downgradeFrom = own === null || !asksServers ? null : await checkDowngrade(kube, inputs, own);
   if (issuer !== null) checkMount(inputs, issuer);
   const immutable = statefulSet === null ? null : immutableFields(statefulSet);
+  if (own !== null && immutable !== null) checkImmutable(inputs, name, immutable);
   const volumesClass = immutable === null ? null : digText(dataTemplate(immutable), 'spec', 'storageClassName');
   const { adaptations, ...adapted } = adapt(inputs, target, volumesClass);
   return {
@@ -71,7 +76,8 @@ export async function gatherFacts(
       hasZones: target.hasZones,
       immutable,
       claims: claims.map(liveObject),
-      running: statefulSet === null ? null : await runningServers(kube, statefulSet),
+      running:
+        statefulSet === null ? null : await (asksServers ? runningServers : configuredServers)(kube, statefulSet),
       imageCaches: imageCaches.map(liveObject),
       windowStart: budget?.metadata.annotations?.[WINDOW_START] ?? null,
       downgradeFrom,
@@ -138,6 +144,15 @@ export async function runningServers(kube: KubeClient, { metadata, spec }: KubeO
   const largest = (limit: string) =>
     Math.max(0, ...reports.map((report) => Number(dig(report ?? undefined, 'config', limit) ?? 0)));
   return { mark, memoryStoreBytes: largest('max_memory'), fileStoreBytes: largest('max_storage') };
+}
+
+/** The same by the nats.conf that the servers were given, for who does not ask them. */
+async function configuredServers(kube: KubeClient, { metadata, spec }: KubeObject): Promise<RunningServers> {
+  const { name, namespace = '' } = metadata;
+  const mark = digText(spec, 'template', 'metadata', 'annotations', RESTART_HASH);
+  const config = digText((await kube.get('ConfigMap', namespace, name))?.data, CONFIG_FILE);
+  const bytesAt = (setting: string) => Number(new RegExp(`\\b${setting}\\W+(\\d+)`).exec(config)?.[1] ?? 0);
+  return { mark, memoryStoreBytes: bytesAt('max_memory_store'), fileStoreBytes: bytesAt('max_file_store') };
 }
 
 /** Bytes of the smallest data volume by the claims' status; null before one is bound. */

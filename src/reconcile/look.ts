@@ -50,7 +50,10 @@ async function lookAtModule(
 ): Promise<Adoption> {
   const recorded = recordedLeftovers(inventory);
   const removes = inputs.remove_module_leftovers && inputs.wait;
-  if (recorded?.length === 0) return { begins: false, recorded, leftovers: [], removes };
+  // Helm's releases are Secrets, which a plan does not read.
+  const looks = inputs.mode !== 'plan';
+  if (recorded?.length === 0 || !looks)
+    return { begins: recorded === null, recorded: recorded ?? [], leftovers: [], removes };
   await checkPermissions(kube, adoptionAccess(inputs, target.apis), ADOPTING);
   const leftovers = await findLeftovers(kube, namespace, name, recorded, objects);
   return { begins: recorded === null, recorded: recorded ?? leftoverNames(leftovers), leftovers, removes };
@@ -62,7 +65,11 @@ export async function compare(
   namespaceExists: boolean,
   { desired, inventory, adoption }: Intent,
 ): Promise<Plan> {
-  const plan = await makePlan({ ...context, namespaceExists, adoption }, desired, inventory);
-  await checkPermissions(context.kube, removalOf(plan.prune), REMOVING);
+  const plan = await makePlan(
+    { ...context, namespaceExists, adoption, readOnly: context.inputs.mode === 'plan' },
+    desired,
+    inventory,
+  );
+  if (context.inputs.mode !== 'plan') await checkPermissions(context.kube, removalOf(plan.prune), REMOVING);
   return plan;
 }

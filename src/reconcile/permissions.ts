@@ -28,9 +28,14 @@ export interface Rule {
   why?: string;
 }
 
-const LASTING: Verbs = { apply: ['get', 'list', 'create', 'patch'], destroy: ['list', 'delete'] };
+const READ = ['get', 'list'];
+const LASTING: Verbs = { apply: ['get', 'list', 'create', 'patch'], plan: READ, destroy: ['list', 'delete'] };
 /** Of kinds that other inputs, or a feature that is switched off, may leave over. */
-const REMOVABLE: Verbs = { apply: ['get', 'list', 'create', 'patch', 'delete'], destroy: ['list', 'delete'] };
+const REMOVABLE: Verbs = {
+  apply: ['get', 'list', 'create', 'patch', 'delete'],
+  plan: READ,
+  destroy: ['list', 'delete'],
+};
 
 /** Whether the namespace is looked through for what is left in it: for these kinds, by API group, beside those of clusters. */
 const LOOKED_THROUGH: Kind[][] = [['Secret'], ['Lease'], ['Deployment', 'DaemonSet'], ['Job', 'CronJob'], ['Ingress']];
@@ -71,7 +76,7 @@ export const IN_NAMESPACE: Rule[] = [
   { kinds: ['Event'], verbs: { apply: ['list'] }, why: 'tell why a pod does not start' },
   {
     kinds: ['PersistentVolumeClaim'],
-    verbs: { apply: ['get', 'list', 'patch'] },
+    verbs: { apply: ['get', 'list', 'patch'], plan: READ },
     why: 'their labels and annotations',
   },
   { kinds: ['PersistentVolumeClaim'], verbs: { destroy: ['list'] }, why: 'tell what is kept' },
@@ -137,13 +142,13 @@ export const OF_MODULE: Rule[] = [
 
 /** How the target is equipped. */
 export const CLUSTER_WIDE: Rule[] = [
-  { kinds: ['Namespace'], verbs: { apply: ['get'], destroy: ['get'] } },
-  { kinds: ['Node'], verbs: { apply: ['list'] }, why: 'whether any has a zone' },
-  { kinds: ['StorageClass'], verbs: { apply: ['list'] } },
-  { kinds: ['PriorityClass'], verbs: { apply: ['get'] }, names: () => [PRIORITY_CLASS] },
+  { kinds: ['Namespace'], verbs: { apply: ['get'], plan: ['get'], destroy: ['get'] } },
+  { kinds: ['Node'], verbs: { apply: ['list'], plan: ['list'] }, why: 'whether any has a zone' },
+  { kinds: ['StorageClass'], verbs: { apply: ['list'], plan: ['list'] } },
+  { kinds: ['PriorityClass'], verbs: { apply: ['get'], plan: ['get'] }, names: () => [PRIORITY_CLASS] },
   {
     kinds: ['ClusterIssuer'],
-    verbs: { apply: ['get'] },
+    verbs: { apply: ['get'], plan: ['get'] },
     names: ({ certificate_issuer }) => [certificate_issuer],
     isAsked: ({ certificate_issuer }) => certificate_issuer !== null,
     when: 'With certificate_issuer only, here "internal".',
@@ -164,7 +169,11 @@ export const CLUSTER_WIDE: Rule[] = [
 
 /** In the namespace of the node image cache. */
 export const IN_IMAGE_CACHE: Rule[] = [
-  { kinds: ['ConfigMap'], verbs: { apply: ['get', 'patch'], destroy: ['get', 'patch'] }, names: () => IMAGE_CACHES },
+  {
+    kinds: ['ConfigMap'],
+    verbs: { apply: ['get', 'patch'], plan: ['get'], destroy: ['get', 'patch'] },
+    names: () => IMAGE_CACHES,
+  },
 ];
 
 /** Each permission that a run on the namespace needs, as an access review asks for it. */
@@ -185,12 +194,17 @@ export function adoptionAccess(inputs: Inputs, apis: ReadonlySet<string>): Acces
   return accessesOf(served, inputs, inputs.namespace);
 }
 
+/** How what is wanted no more is found and removed. */
+const REMOVAL: Verbs = { apply: ['list', 'delete'], plan: ['list'] };
+
 /** What removing needs that an earlier run recorded, its kinds and other namespaces, and this one does not ask for. */
 export function removalAccess(inputs: Inputs, kinds: Kind[], namespaces: string[]): Access[] {
   const dropped = OPTIONAL.filter(({ isAsked }) => !isAsked(inputs))
     .flatMap((optional) => optional.kinds)
     .filter((kind) => kinds.includes(kind));
-  const removal = dropped.flatMap((kind) => ['list', 'delete'].map((verb) => accessTo(kind, verb, inputs.namespace)));
+  const removal = dropped.flatMap((kind) =>
+    (REMOVAL[inputs.mode] ?? []).map((verb) => accessTo(kind, verb, inputs.namespace)),
+  );
   const leavesCache = !inputs.node_image_cached_enabled && namespaces.includes(IMAGE_CACHE_NAMESPACE);
   return [...removal, ...(leavesCache ? imageCacheAccess(inputs) : [])];
 }

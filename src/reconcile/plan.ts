@@ -2,16 +2,16 @@ import { inventoryId, MEMBER_LABEL } from '../desired/apply-set.ts';
 import type { DesiredState, DesiredVault, Share } from '../desired/state.ts';
 import { digText, isJsonObject, type JsonObject } from '../json.ts';
 import { type ApplyOptions, describe, type KubeClient } from '../kube/client.ts';
-import { ApplyConflict } from '../kube/errors.ts';
+import { ApplyConflict, type FieldConflict } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { type Kind, kindOf } from '../kube/resources.ts';
-import { MANAGER } from '../manager.ts';
+import { EDITS_BY_HAND, MANAGER } from '../manager.ts';
 import { Problem } from '../problem.ts';
 import type { VaultClient } from '../vault/client.ts';
 import type { VaultChange } from '../vault/objects.ts';
 import { pathText } from '../vault/path.ts';
 import { planVault } from '../vault/plan.ts';
-import { type Adoption, conflictsBesides, isModuleObject } from './adoption.ts';
+import { type Adoption, conflictsBesides, handedOver, isModuleObject } from './adoption.ts';
 import { differences, type FieldDifference } from './difference.ts';
 import {
   groupKindsOf,
@@ -24,17 +24,22 @@ import {
   type VaultScope,
 } from './inventory.ts';
 import { appliedBy, isOwn } from './ownership.ts';
+import { predictApply } from './predicted-apply.ts';
 
 /** One object that differs from what it should be. */
 export interface ObjectChange {
   /** adopt: the Terraform module made it, and its fields are handed over before it is applied. */
   action: 'create' | 'update' | 'adopt';
   object: KubeObject;
+  /** What is there now; null before it is created. */
+  live: KubeObject | null;
   fields: FieldDifference[];
   /** How it is applied: as this action and without force unless it says otherwise. */
   options: ApplyOptions;
   /** Whether an object of this name is being deleted, which has to be gone first. */
   isLeaving?: boolean;
+  /** Fields that others hold, for which the apply would be refused; none in a plan that is to be written. */
+  conflicts: FieldConflict[];
 }
 
 /** What a run will write; empty lists and a current inventory mean that everything is as it should be. */
@@ -52,11 +57,13 @@ export interface PlanSources {
   kube: KubeClient;
   vault: VaultClient;
   namespace: string;
-  /** False: nothing can exist, everything is created. */
+  /** False: nothing can exist there, everything is created. */
   namespaceExists: boolean;
   name: string;
   /** Of a cluster that the Terraform module made, where it is taken over or what is left of the module is looked at. */
   adoption?: Adoption | null;
+  /** For who may read only: no dry run is sent, and conflicts are told in the plan instead of rejecting. */
+  readOnly: boolean;
 }
 
 /** Whether there is nothing to write. */
@@ -66,7 +73,7 @@ export function isEmpty(plan: Plan): boolean {
 
 /**
  * Compares what is with what should be, in parallel and without a write: each object with its dry-run apply, as only the
- * API server knows what it defaults and normalises. Rejects when another manager holds a field.
+ * API server knows what it defaults and normalises, or by reading alone. Rejects when another manager holds a field.
  */
 export async function makePlan(
   sources: PlanSources,
@@ -85,7 +92,7 @@ export async function makePlan(
   };
   const [vault, objects, dropped] = await Promise.all([
     planVault(sources.vault, desired.vault),
-    namespaceExists ? planObjects(sources, desired) : members.map((object) => creation(object, {})),
+    planObjects(sources, desired),
     namespaceExists ? leftovers(kube, namespace, name, recordedKinds(inventory), members) : [],
   ]);
   const during = {
@@ -120,40 +127,43 @@ function union(some: string[], others: string[]): string[] {
   return [...new Set([...some, ...others])].sort();
 }
 
-function creation(object: KubeObject, options: ApplyOptions): ObjectChange {
-  return { action: 'create', object, fields: [], options };
+/** The making of an object that is not there. */
+export function creation(object: KubeObject, options: ApplyOptions): ObjectChange {
+  return { action: 'create', object, live: null, fields: [], options, conflicts: [] };
 }
 
 async function planObjects(sources: PlanSources, { objects, shares }: DesiredState): Promise<ObjectChange[]> {
   const [own, shared] = await Promise.all([
-    Promise.all(objects.map((object) => planObject(sources, object, {}))),
-    Promise.all(shares.map(({ object, manager, takesFrom }) => planObject(sources, object, { manager, takesFrom }))),
+    Promise.all(objects.map((object) => planMember(sources, object))),
+    Promise.all(shares.map((share) => planShare(sources, share))),
   ]);
-  const certificates = own.filter((result) => isChange(result)).filter(({ object }) => object.kind === 'Certificate');
-  const secrets = await Promise.all(certificates.map((change) => foreignSecret(sources, change)));
+  const certificates = own.filter(isChange).filter(({ object }) => object.kind === 'Certificate');
+  // Who may read Secrets holds the keys to the data: a plan does without.
+  const secrets = sources.readOnly
+    ? []
+    : await Promise.all(certificates.map((change) => foreignSecret(sources, change)));
   const foreign = [...own, ...secrets].filter((result) => result instanceof ForeignObject);
   if (foreign.length > 0) throw foreignProblem(foreign);
-  throwConflicts(
-    own,
-    'Let the other manager give these fields up: remove them from what it applies, or where somebody edited by hand put back what was there. Or delete the object if it is not in use.',
-  );
-  throwConflicts(
-    shared,
-    'Take these values back where they were set (kubectl annotate OBJECT KEY-, kubectl label OBJECT KEY-), and run again: this action sets them by its inputs.',
-  );
-  return [...own, ...shared].filter((result) => isChange(result));
+  if (!sources.readOnly) throwConflicts(own.filter(isChange), shared.filter(isChange));
+  return [...own, ...shared].filter(isChange);
 }
 
 /** What came of comparing an object: null where it is as it should be. */
-type Comparison = ObjectChange | ApplyConflict | ForeignObject | null;
+type Comparison = ObjectChange | ForeignObject | null;
 
 function isChange(result: Comparison): result is ObjectChange {
-  return result !== null && !(result instanceof ApplyConflict) && !(result instanceof ForeignObject);
+  return result !== null && !(result instanceof ForeignObject);
 }
 
-function throwConflicts(results: Comparison[], next: string): void {
-  const conflicts = results.filter((result) => result instanceof ApplyConflict);
-  if (conflicts.length > 0) throw conflictProblem(conflicts, next);
+function throwConflicts(own: ObjectChange[], shared: ObjectChange[]): void {
+  throwConflict(
+    own,
+    'Let the other manager give these fields up: remove them from what it applies. Or delete the object if it is not in use.',
+  );
+  throwConflict(
+    shared,
+    'Let the other manager give these fields up: remove them from what it applies. This action sets them by its inputs.',
+  );
 }
 
 /** An object of the right name that is not this cluster's. */
@@ -191,50 +201,92 @@ async function foreignSecret(
   return secret === null || maker === metadata.name ? null : new ForeignObject(secret);
 }
 
-async function planObject(sources: PlanSources, object: KubeObject, options: ApplyOptions): Promise<Comparison> {
-  const { kube, adoption } = sources;
-  const { namespace, name } = object.metadata;
-  const taken = !adoption || options.manager !== undefined ? null : await planAdoption(sources, object);
+async function planMember(sources: PlanSources, object: KubeObject): Promise<Comparison> {
+  const options = { takesFrom: EDITS_BY_HAND };
+  if (!sources.namespaceExists) return creation(object, options);
+  const taken = sources.adoption ? await planAdoption(sources, object, options) : null;
   if (taken !== null) return taken;
-  const [live, applied] = await Promise.all([kube.get(kindOf(object), namespace, name), dryRun(kube, object, options)]);
-  // A share is in an object of others by its nature.
-  if (live !== null && options.manager === undefined && !isOwn(live, sources.namespace, sources.name))
-    return new ForeignObject(live);
-  // What is applied to it would go with it. A share stays with what others do with their object.
-  if (live?.metadata.deletionTimestamp !== undefined && options.manager === undefined) {
-    return { ...creation(object, options), isLeaving: true };
-  }
-  if (applied instanceof ApplyConflict) return applied;
-  if (live === null) return creation(object, options);
-  if (applied === null) return { action: 'update', object, fields: [], options };
+  const outcome = await outcomeOf(sources, object, options);
+  const { live } = outcome;
+  if (live !== null && !isOwn(live, sources.namespace, sources.name)) return new ForeignObject(live);
+  // What is applied to it would go with it.
+  if (live?.metadata.deletionTimestamp !== undefined) return { ...creation(object, options), isLeaving: true };
+  return changeOf(object, options, outcome);
+}
+
+/** Fields in an object of others, which stays with what they do with it. */
+async function planShare(sources: PlanSources, { object, manager, takesFrom }: Share): Promise<ObjectChange | null> {
+  const options = { manager, takesFrom };
+  return changeOf(object, options, await outcomeOf(sources, object, options));
+}
+
+function changeOf(
+  object: KubeObject,
+  options: ApplyOptions,
+  { live, applied, conflicts }: Outcome,
+): ObjectChange | null {
+  if (live === null) return { ...creation(object, options), conflicts };
   const manager = options.manager ?? MANAGER;
+  const fields = changedFields(live, applied, manager);
+  if (fields.length === 0 && conflicts.length === 0) return null;
+  return { action: 'update', object, live, fields, options, conflicts };
+}
+
+/** Of a field that comes or goes its ownership changes as well: that is news only where it is all that changes. */
+function changedFields(live: KubeObject, applied: KubeObject, manager: string): FieldDifference[] {
   const all = differences(managedPart(live, manager), managedPart(applied, manager));
   const told = all.filter(({ path }) => !path.startsWith(OWNERSHIP));
-  // Of a field that comes or goes its ownership changes as well: that is news only where it is all that changes.
-  const fields = told.length > 0 ? told : all;
-  return fields.length === 0 ? null : { action: 'update', object, fields, options };
+  return told.length > 0 ? told : all;
+}
+
+/** What is there, and what an apply would make of it; which is nothing where it would be refused. */
+interface Outcome {
+  live: KubeObject | null;
+  applied: KubeObject;
+  conflicts: FieldConflict[];
+}
+
+async function outcomeOf(sources: PlanSources, object: KubeObject, options: ApplyOptions): Promise<Outcome> {
+  const { kube } = sources;
+  const { namespace, name } = object.metadata;
+  const reading = kube.get(kindOf(object), namespace, name);
+  if (sources.readOnly || (await bindsNothing(kube, object))) {
+    const live = await reading;
+    if (live === null) return { live, applied: object, conflicts: [] };
+    const { object: applied, conflicts } = predictApply(live, object, options);
+    return { live, applied, conflicts };
+  }
+  const [live, applied] = await Promise.all([reading, dryRun(kube, object, options)]);
+  return applied instanceof ApplyConflict
+    ? { live, applied: live ?? object, conflicts: applied.conflicts }
+    : { live, applied, conflicts: [] };
 }
 
 /** Null where the object is not the module's: it is compared as any other. */
-async function planAdoption({ kube, namespace, name }: PlanSources, object: KubeObject): Promise<Comparison> {
+async function planAdoption(
+  { kube, namespace, name, readOnly }: PlanSources,
+  object: KubeObject,
+  options: ApplyOptions,
+): Promise<ObjectChange | null> {
   const live = await kube.get(kindOf(object), object.metadata.namespace, object.metadata.name);
   if (live === null || !isModuleObject(live, namespace, name)) return null;
-  return (await conflictsBesides(kube, object)) ?? { action: 'adopt', object, fields: [], options: {} };
+  const change: ObjectChange = { action: 'adopt', object, live, fields: [], options, conflicts: [] };
+  if (!readOnly) return { ...change, conflicts: (await conflictsBesides(kube, object))?.conflicts ?? [] };
+  const taken = { ...live, metadata: { ...live.metadata, managedFields: handedOver(live) ?? [] } };
+  const { object: applied, conflicts } = predictApply(taken, object, options);
+  return { ...change, live: taken, fields: changedFields(taken, applied, MANAGER), conflicts };
 }
 
 /**
- * What an apply would store. Null for a RoleBinding whose Role is not there yet: who may not do everything may bind only what
- * he holds, and the API server refuses, in a dry run too, while it cannot tell what that is.
+ * Whether it is a RoleBinding whose Role is not there yet: who may not do everything may bind only what he holds, and the API
+ * server refuses, in a dry run too, while it cannot tell what that is.
  */
-async function dryRun(
-  kube: KubeClient,
-  object: KubeObject,
-  options: ApplyOptions,
-): Promise<KubeObject | ApplyConflict | null> {
-  const { kind, metadata, roleRef } = object;
-  const bindsNothing =
-    kind === 'RoleBinding' && (await kube.get('Role', metadata.namespace, digText(roleRef, 'name'))) === null;
-  if (bindsNothing) return null;
+async function bindsNothing(kube: KubeClient, { kind, metadata, roleRef }: KubeObject): Promise<boolean> {
+  return kind === 'RoleBinding' && (await kube.get('Role', metadata.namespace, digText(roleRef, 'name'))) === null;
+}
+
+/** What an apply would store. */
+function dryRun(kube: KubeClient, object: KubeObject, options: ApplyOptions): Promise<KubeObject | ApplyConflict> {
   return kube.apply(object, { ...options, dryRun: true }).catch((error: unknown) => {
     if (error instanceof ApplyConflict) return error;
     throw error;
@@ -264,14 +316,15 @@ async function leftovers(
   return found.flat().filter((object) => !wanted.has(`${object.kind}/${object.metadata.name}`));
 }
 
-function conflictProblem(conflicts: ApplyConflict[], next: string): Problem {
-  const findings = conflicts.flatMap(({ object, conflicts }) =>
+function throwConflict(changes: ObjectChange[], next: string): void {
+  const findings = changes.flatMap(({ object, conflicts }) =>
     conflicts.map(
       ({ manager, field }) =>
         `"${manager}" holds ${field} of ${describe(object.kind, object.metadata.namespace, object.metadata.name)}`,
     ),
   );
-  return new Problem({
+  if (findings.length === 0) return;
+  throw new Problem({
     kind: 'conflict',
     tried: 'Comparing the cluster with its desired state',
     reason: 'Other field managers hold fields that this action sets; nothing was written.',

@@ -29,6 +29,8 @@ export interface Target {
   priorityClass: KubeObject | null;
   /** The ConfigMaps by which nodes hold images in advance, as far as they exist. */
   imageCaches: KubeObject[];
+  /** What an apply would be refused for, and does not hinder a plan; null: nothing. */
+  refusal: Problem | null;
 }
 
 /**
@@ -47,8 +49,8 @@ export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAcces
     ...(hasImageCache ? imageCacheAccess(inputs) : []),
     ...vaultAccess,
   ]);
-  const [kubeSystem, existing, hasZones, hasAutoscaler, storageClasses, priorityClass, imageCaches] = await Promise.all(
-    [
+  const [kubeSystem, existing, hasZones, hasAutoscaler, storageClasses, priorityClass, imageCaches, refusal] =
+    await Promise.all([
       kube.get('Namespace', undefined, 'kube-system'),
       kube.get('Namespace', undefined, namespace),
       areInZones(kube),
@@ -56,9 +58,9 @@ export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAcces
       kube.list('StorageClass', undefined),
       kube.get('PriorityClass', undefined, PRIORITY_CLASS),
       hasImageCache ? findImageCaches(kube) : [],
-      checkCertManager(kube, inputs.certificate_issuer, apis),
-    ],
-  );
+      lackOfIssuer(kube, inputs.certificate_issuer, apis),
+    ]);
+  if (refusal !== null && inputs.mode !== 'plan') throw refusal;
   checkNamespace(inputs, existing);
   return {
     kubernetesVersion,
@@ -70,6 +72,7 @@ export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAcces
     storageClasses,
     priorityClass,
     imageCaches,
+    refusal,
   };
 }
 
@@ -115,21 +118,22 @@ function checkKubernetesVersion(version: string): void {
   });
 }
 
-async function checkCertManager(
+/** What is missing for certificates to be issued; null: nothing. */
+async function lackOfIssuer(
   kube: KubeClient,
   clusterIssuer: string | null,
   apis: ReadonlySet<string>,
-): Promise<void> {
+): Promise<Problem | null> {
   if (!apis.has('cert-manager.io/v1')) {
-    throw new Problem({
+    return new Problem({
       kind: 'target',
       tried: 'Looking for cert-manager',
       reason: 'The cluster does not serve cert-manager.io/v1: cert-manager is not installed.',
       next: 'Install cert-manager 1.16 or later (https://cert-manager.io/docs/installation/) and run again; nothing was written.',
     });
   }
-  if (clusterIssuer === null || (await kube.get('ClusterIssuer', undefined, clusterIssuer)) !== null) return;
-  throw new Problem({
+  if (clusterIssuer === null || (await kube.get('ClusterIssuer', undefined, clusterIssuer)) !== null) return null;
+  return new Problem({
     kind: 'target',
     tried: `Looking for ClusterIssuer ${clusterIssuer}`,
     reason: 'It does not exist.',

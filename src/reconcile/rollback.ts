@@ -47,7 +47,7 @@ export async function rollBack(context: WriteContext, lastGood: LastGood, failed
       const added = serversOf(live.statefulSet) - lastGood.inputs.replicas;
       if (added > 0) return staysScaled(added);
       const goal = await wayBack(back, lastGood, failed, live);
-      const plan = await makePlan({ ...back, namespaceExists: true }, goal, live.inventory);
+      const plan = await makePlan({ ...back, namespaceExists: true, readOnly: false }, goal, live.inventory);
       if (attempt === 1 && isEmpty(plan)) return { rolledBack: false, words: NOTHING_TO_TAKE_BACK };
       if (attempt === 1) log.info(`Rolling back to the last good state, ${origin}`);
       if (!isEmpty(plan)) await writePlan(back, plan, goal, lastGood.deployment);
@@ -97,7 +97,13 @@ async function wayBack(
       return withRestartMark(object, (mark) => restartMark(mark, running, storageLimits(conf)));
     return inWindow(object, live.budget?.metadata.annotations?.[WINDOW_START] ?? null);
   });
-  return { objects: adapted, shares: await sharesBack(context, shares, failed.shares), vault, notices: [] };
+  return {
+    objects: adapted,
+    shares: await sharesBack(context, shares, failed.shares),
+    vault,
+    comingClaims: [],
+    notices: [],
+  };
 }
 
 /** Servers that took larger limits by a reload only have the former again after a restart. */

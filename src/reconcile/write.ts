@@ -6,6 +6,7 @@ import { type ApplyOptions, describe } from '../kube/client.ts';
 import { ApplyConflict } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { type Kind, kindOf } from '../kube/resources.ts';
+import { EDITS_BY_HAND } from '../manager.ts';
 import { CONFIG_FILE } from '../nats/layout.ts';
 import { configHash } from '../nats/restart.ts';
 import { Problem } from '../problem.ts';
@@ -110,7 +111,8 @@ function isConfig({ namespace, name }: RunContext, { kind, metadata }: KubeObjec
 
 async function writeInventory(context: WriteContext, scope: Scope, deployment: Deployment): Promise<void> {
   const { namespace, name, inputs } = context;
-  await apply(context, renderInventory(namespace, name, commonLabels(inputs, name), scope, deployment));
+  const inventory = renderInventory(namespace, name, commonLabels(inputs, name), scope, deployment);
+  await apply(context, inventory, { takesFrom: EDITS_BY_HAND });
 }
 
 async function writeVault(context: WriteContext, desired: DesiredVault): Promise<void> {
@@ -134,7 +136,7 @@ async function writeObject(context: WriteContext, change: ObjectChange): Promise
   if (change.isLeaving) await waitUntilGone(context, object);
   if (restartsServers(change) && context.inputs.wait) return writeServers(context, change);
   if (object.kind !== 'PodDisruptionBudget') await apply(context, object, options);
-  else if (!(await writeBudget(context, object))) return;
+  else if (!(await writeBudget(context, object, options))) return;
   recordChange(context, change);
 }
 
@@ -146,11 +148,11 @@ async function writeServers(context: WriteContext, change: ObjectChange): Promis
   const { namespace, name } = change.object.metadata;
   const live = await context.kube.get('StatefulSet', namespace, name);
   if (live !== null) await withoutPartition(context, live);
-  await apply(context, live === null ? change.object : heldBack(change.object, live));
+  await apply(context, live === null ? change.object : heldBack(change.object, live), change.options);
   recordChange(context, change);
   if (live === null) return;
   await restartOneByOne(context, Number(dig(change.object.spec, 'replicas')));
-  await apply(context, change.object);
+  await apply(context, change.object, change.options);
 }
 
 function recordChange(context: WriteContext, { action, object, fields }: ObjectChange): void {
@@ -199,11 +201,7 @@ async function waitUntilGone(context: RunContext, object: KubeObject): Promise<v
   );
 }
 
-async function apply(
-  { kube, assertHeld }: WriteContext,
-  object: KubeObject,
-  options: ApplyOptions = {},
-): Promise<void> {
+async function apply({ kube, assertHeld }: WriteContext, object: KubeObject, options: ApplyOptions): Promise<void> {
   assertHeld();
   try {
     await kube.apply(object, options);

@@ -18,6 +18,14 @@ export interface Change {
   fields: string[];
 }
 
+/** What a plan came to; the diff itself is an output. */
+export interface PlanOutcome {
+  /** "2 to create, 1 to update" */
+  counts: string;
+  /** What stands in the way of an apply, a line each. */
+  findings: string[];
+}
+
 /** What a run found and did. It grows while the run goes on, so that a failed one tells how far it came. */
 export interface RunReport {
   adaptations: Adaptation[];
@@ -26,6 +34,8 @@ export interface RunReport {
   /** What the run has still to write: empty once it has. */
   unwritten: string[];
   outputs: Outputs;
+  /** What an apply would change; null where this run is one, or did not come so far. */
+  plan: PlanOutcome | null;
   /** Whether the cluster was waited for and found whole. */
   verified: boolean;
   /** JetStream's meta leader; '' before it is verified, and for a single server. */
@@ -41,6 +51,7 @@ export function emptyReport(): RunReport {
     changes: [],
     unwritten: [],
     outputs: {},
+    plan: null,
     verified: false,
     leader: '',
     conclusion: '',

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import * as core from '@actions/core';
 import { Problem } from '../problem.ts';
 import type { Log } from './log.ts';
@@ -5,6 +6,14 @@ import type { Log } from './log.ts';
 /** The log of a GitHub runner. */
 export const runnerLog: Log = {
   info: (message) => core.info(message),
+  group(title, text) {
+    const token = randomUUID();
+    core.startGroup(title);
+    core.info(`::stop-commands::${token}`);
+    core.info(text);
+    core.info(`::${token}::`);
+    core.endGroup();
+  },
   notice: (message) => core.notice(message),
   warning: (message) => core.warning(message),
 };

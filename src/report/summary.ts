@@ -4,6 +4,9 @@ import type { RunReport } from './run-report.ts';
 /** GitHub shows up to 1 MiB a step; a change's list of fields is cut long before. */
 const SHOWN_FIELDS = 8;
 
+/** Outputs that have a section of their own. */
+const SHOWN_ABOVE = ['plan', 'plan_json'];
+
 /** The job summary of a run, as Markdown: how it ended first, then what a reader looks up. */
 export function renderSummary(report: RunReport, error: unknown): string {
   const { name, namespace } = report.outputs;
@@ -26,6 +29,7 @@ export function renderSummary(report: RunReport, error: unknown): string {
       ['What', 'Object', 'Fields'],
       report.changes.map(({ action, object, fields }) => [action, code(object), listOf(fields)]),
     ),
+    planSection(report),
     table(
       'Not written, or not confirmed',
       ['Object'],
@@ -34,14 +38,16 @@ export function renderSummary(report: RunReport, error: unknown): string {
     table(
       'Outputs',
       ['Output', 'Value'],
-      Object.entries(report.outputs).map(([output, value]) => [code(output), code(value)]),
+      Object.entries(report.outputs)
+        .filter(([output]) => !SHOWN_ABOVE.includes(output))
+        .map(([output, value]) => [code(output), code(value)]),
     ),
   ]
     .filter((section) => section !== '')
     .join('\n\n');
 }
 
-function outcome({ changes, verified, leader, conclusion }: RunReport, error: unknown): string {
+function outcome({ plan, changes, verified, leader, conclusion }: RunReport, error: unknown): string {
   if (error instanceof Problem) {
     const { kind, tried, reason, findings = [], next } = error.details;
     const list = findings.map((finding) => `- ${escaped(finding)}`).join('\n');
@@ -54,11 +60,24 @@ function outcome({ changes, verified, leader, conclusion }: RunReport, error: un
       .join('\n\n');
   }
   if (error !== null) return '**Failed** by a defect of this action: see the log.';
+  if (plan !== null) return `**Plan: ${plan.counts}.** Nothing was written.`;
   const count =
     changes.length === 0
       ? 'Nothing to change'
       : `${changes.length} ${changes.length === 1 ? 'change' : 'changes'} made`;
   return conclusion === '' ? `**${count}.** ${healthOf(verified, leader)}` : `**${conclusion}** ${count}.`;
+}
+
+/** The output of the plan, folded: it is cut to what a summary holds, and free of secrets. */
+function planSection({ plan, outputs }: RunReport): string {
+  if (plan === null || outputs.plan === undefined) return '';
+  const longest = Math.max(2, ...[...outputs.plan.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+  const fence = '`'.repeat(longest + 1);
+  return [
+    '### Plan',
+    ...plan.findings.map((finding) => `- ${escaped(finding)}`),
+    `<details><summary>${plan.counts}</summary>\n\n${fence}diff\n${outputs.plan}\n${fence}\n\n</details>`,
+  ].join('\n\n');
 }
 
 function healthOf(verified: boolean, leader: string): string {

@@ -82,19 +82,19 @@ const NEEDED: {
 }[] = [
   {
     pathsOf: ({ pkiRoles }) => pkiRoles.map(({ path }) => path),
-    capabilities: { apply: ['read', 'update'], destroy: ['read', 'delete'] },
+    capabilities: { apply: ['read', 'update'], plan: ['read'], destroy: ['read', 'delete'] },
   },
   {
     pathsOf: ({ policy }) => [policyPath(policy.name)],
-    capabilities: { apply: ['read', 'update'], destroy: ['read', 'delete'] },
+    capabilities: { apply: ['read', 'update'], plan: ['read'], destroy: ['read', 'delete'] },
   },
   {
     pathsOf: ({ authRole }) => [authRole.path],
-    capabilities: { apply: ['read', 'create', 'update'], destroy: ['read', 'delete'] },
+    capabilities: { apply: ['read', 'create', 'update'], plan: ['read'], destroy: ['read', 'delete'] },
   },
   {
     pathsOf: ({ pkiMount }) => [[...pkiMount, 'roles', '*']],
-    capabilities: { apply: ['list', 'read'] },
+    capabilities: { apply: ['list', 'read'], plan: ['list', 'read'] },
     optionalFor: "the warning about roles of others that sign this cluster's names",
   },
 ];

@@ -10,6 +10,7 @@ export type VaultRoute =
 /** The proxy asks for the verb of the request's method: reads are GET, writes and logins POST. */
 const VERBS: { readonly [mode in Inputs['mode']]: readonly string[] } = {
   apply: ['get', 'create'],
+  plan: ['get', 'create'],
   destroy: ['get', 'create', 'delete'],
 };
 

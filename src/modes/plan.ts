@@ -1,0 +1,58 @@
+import { Problem } from '../problem.ts';
+import type { RunContext } from '../reconcile/context.ts';
+import { creation, type Plan } from '../reconcile/plan.ts';
+import { reportOf } from '../reconcile/plan-report.ts';
+import {
+  countsOf,
+  diffOf,
+  findingsOf,
+  isDrift,
+  type PlanReport,
+  planJson,
+  planText,
+  titleOf,
+} from '../report/plan-report.ts';
+import type { Mode } from './mode.ts';
+import { type Opening, open } from './opening.ts';
+
+/** Tells what an apply would change, without a write. Rejects where it would be refused, and with fail_on_drift on any change. */
+export const plan: Mode = async (inputs, ports, report) => {
+  const opening = await open(inputs, ports, report);
+  const { context, target } = opening;
+  const told = reportOf(wholePlan(opening), target.refusal === null ? [] : [target.refusal.message]);
+  const findings = findingsOf(told).map(ports.redact);
+  report.plan = { counts: countsOf(told), findings };
+  for (const finding of findings) ports.log.warning(finding);
+  for (const change of told.changes) ports.log.group(titleOf(change), ports.redact(diffOf(change)));
+  ports.log.info(`Plan: ${countsOf(told)}. Nothing was written.`);
+  ports.setOutputs({
+    drift: `${isDrift(told)}`,
+    plan: ports.redact(planText(told)),
+    plan_json: ports.redact(planJson(told)),
+  });
+  if (inputs.fail_on_drift && isDrift(told)) throw driftProblem(context, told);
+};
+
+/** With what an apply makes before it compares again, and what is made by controllers for it meanwhile. */
+function wholePlan({ context, target, intent, plan }: Opening): Plan {
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: context.namespace } };
+  const isServersChange = plan.objects.some(({ object }) => object.kind === 'StatefulSet');
+  const coming = [
+    ...(target.namespaceExists ? [] : [namespace]),
+    ...(isServersChange ? intent.desired.comingClaims : []),
+  ];
+  return { ...plan, objects: [...coming.map((object) => creation(object, {})), ...plan.objects] };
+}
+
+function driftProblem({ namespace, name }: RunContext, told: PlanReport): Problem {
+  return new Problem({
+    kind: 'drift',
+    tried: `Comparing NATS cluster ${namespace}/${name} with what it should be`,
+    reason: `It differs (${countsOf(told)}), and fail_on_drift is true; nothing was written.`,
+    findings: told.changes.map((change) => {
+      const paths = change.fields.map(({ path }) => path).join(', ');
+      return `${titleOf(change)}${paths === '' ? '' : `: ${paths}`}`;
+    }),
+    next: 'Run with mode: apply to make it so, or change the inputs to what the cluster is.',
+  });
+}

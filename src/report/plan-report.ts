@@ -1,0 +1,150 @@
+import { structuredPatch } from 'diff';
+import { dump } from 'js-yaml';
+import type { Json, JsonObject } from '../json.ts';
+
+/** A field that would change; absent where it is not there before, or afterwards. */
+export interface PlannedField {
+  /** "spec.template.spec.containers[nats].image" */
+  path: string;
+  from?: Json;
+  to?: Json;
+}
+
+/** An object that an apply would write or remove; of Vault the name is the path. */
+export interface PlannedChange {
+  /** adopt: the Terraform module made it, and it is taken over. */
+  action: 'create' | 'update' | 'adopt' | 'delete';
+  kind: string;
+  namespace?: string;
+  name: string;
+  fields: PlannedField[];
+  /** What this action sets of it: now, and afterwards; null where it does not exist. */
+  before: JsonObject | null;
+  after: JsonObject | null;
+}
+
+/** A field that another manager holds with another value than the wanted one. */
+export interface PlannedConflict extends PlannedField {
+  kind: string;
+  namespace?: string;
+  name: string;
+  manager: string;
+}
+
+/** What an apply would change. */
+export interface PlanReport {
+  changes: PlannedChange[];
+  conflicts: PlannedConflict[];
+  /** Why the apply would be refused as things are, a sentence or two each. */
+  refusals: string[];
+  /** Whether the inventory, this action's own bookkeeping, is not as it should be. */
+  bookkeeping: boolean;
+}
+
+/** Most characters of a text: an output may have 1 MB, in UTF-16, and the job summary 1 MiB. */
+const LONGEST_TEXT = 200_000;
+
+/** Most characters of a line, and of a value in JSON: a dashboard is one line of 50,000. */
+const LONGEST_LINE = 300;
+const LONGEST_VALUE = 20_000;
+
+/** Lines around a change that show where it is. */
+const CONTEXT = 4;
+
+/** Whether an apply would do anything. */
+export function isDrift({ changes, bookkeeping }: PlanReport): boolean {
+  return changes.length > 0 || bookkeeping;
+}
+
+/** "2 to create, 1 to update" */
+export function countsOf({ changes, bookkeeping }: PlanReport): string {
+  const counts = (['create', 'update', 'adopt', 'delete'] as const).map((action) => ({
+    action,
+    count: changes.filter((change) => change.action === action).length,
+  }));
+  const told = counts.filter(({ count }) => count > 0).map(({ action, count }) => `${count} to ${action}`);
+  if (told.length > 0) return told.join(', ');
+  return bookkeeping ? 'only the inventory to update' : 'nothing to change';
+}
+
+/** "update StatefulSet demo/nats" */
+export function titleOf({ action, ...object }: PlannedChange): string {
+  return `${action} ${objectText(object)}`;
+}
+
+/** The change as a diff of YAML; what others set, and what the API server fills in, is left out. */
+export function diffOf({ before, after, fields }: PlannedChange): string {
+  const [from, to] = [yaml(before), yaml(after)];
+  if (from === to) return `  (${fields.map(({ path }) => path).join(', ')})`;
+  if (before === null || after === null) return prefixed(before === null ? '+' : '-', from + to);
+  const { hunks } = structuredPatch('', '', from, to, undefined, undefined, { context: CONTEXT });
+  return hunks
+    .flatMap(({ oldStart, oldLines, newStart, newLines, lines }) => [
+      `@@ -${oldStart},${oldLines} +${newStart},${newLines} @@`,
+      ...lines.map((line) => cut(line, LONGEST_LINE)),
+    ])
+    .join('\n');
+}
+
+/** The whole plan as text, for a reader. */
+export function planText(report: PlanReport): string {
+  const changes = report.changes.map((change) => `${titleOf(change)}\n${diffOf(change)}`);
+  const text = [[`Plan: ${countsOf(report)}.`, ...findingsOf(report)].join('\n'), ...changes].join('\n\n');
+  return cut(text, LONGEST_TEXT);
+}
+
+/** What stands in the way of the apply, a line each. */
+export function findingsOf({ conflicts, refusals }: PlanReport): string[] {
+  return [
+    ...refusals.map((refusal) => `An apply would be refused: ${refusal}`),
+    ...conflicts.map(
+      ({ manager, path, from, to, ...object }) =>
+        `Conflict: "${manager}" holds ${path} of ${objectText(object)}: ${valueText(from)}, wanted ${valueText(to)}`,
+    ),
+  ];
+}
+
+/** The plan as JSON, for programs: docs/life-cycle.md describes it. Values go first where it would be too long. */
+export function planJson({ changes, conflicts, refusals }: PlanReport): string {
+  const told = changes.map(({ before: _before, after: _after, fields, ...change }) => ({
+    ...change,
+    fields: fields.map(bounded),
+  }));
+  const whole = JSON.stringify({ changes: told, conflicts: conflicts.map(bounded), refusals });
+  if (whole.length <= LONGEST_TEXT) return whole;
+  const bare = told.map(({ fields: _fields, ...change }) => ({ ...change, fields: [] }));
+  return JSON.stringify({ changes: bare, conflicts: [], refusals, cut: true });
+}
+
+function bounded<Field extends PlannedField>(field: Field): Field {
+  return { ...field, ...boundedValue('from', field.from), ...boundedValue('to', field.to) };
+}
+
+function boundedValue(key: 'from' | 'to', value: Json | undefined): { from?: Json; to?: Json } {
+  if (value === undefined) return {};
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return { [key]: text.length > LONGEST_VALUE ? cut(text, LONGEST_VALUE) : value };
+}
+
+function objectText({ kind, namespace, name }: { kind: string; namespace?: string; name: string }): string {
+  return `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
+}
+
+function valueText(value: Json | undefined): string {
+  return value === undefined ? 'absent' : cut(JSON.stringify(value), LONGEST_LINE);
+}
+
+function yaml(object: JsonObject | null): string {
+  return object === null ? '' : dump(object, { lineWidth: -1, noRefs: true, sortKeys: true });
+}
+
+function prefixed(sign: string, text: string): string {
+  const lines = text.trimEnd().split('\n');
+  return lines.map((line) => cut(sign + line, LONGEST_LINE)).join('\n');
+}
+
+function cut(text: string, longest: number): string {
+  if (text.length <= longest) return text;
+  const left = text.length - longest;
+  return `${text.slice(0, longest)}... (cut, ${left} more characters)`;
+}
