@@ -317,7 +317,12 @@ describe('what is left of the Terraform module', () => {
       metadata: { name: 'nats-a-fixup', namespace: 'demo' },
     };
     const known = { begins: false, recorded: LEFT, leftovers: [policy], removes: false, ...adoption };
-    const sources = { ...context, namespaceExists: true, ...(adoption === undefined ? {} : { adoption: known }) };
+    const sources = {
+      ...context,
+      namespaceExists: true,
+      readOnly: false,
+      ...(adoption === undefined ? {} : { adoption: known }),
+    };
     return { policy, ...(await makePlan(sources, desired(configMap('a')), inventory)) };
   }
 
