@@ -243,6 +243,39 @@ describe('a Lease that cannot be renewed', () => {
     expect(kube.stored('Lease', 'nats-a').spec).toEqual({ holderIdentity: 'another' });
   });
 
+  test('because another run took it stops the work at its next write', async () => {
+    const { kube, optionsOf } = setUp();
+    const { promise, finish } = work();
+    const refused = problemOf(
+      withLock(optionsOf('me'), async (assertHeld) => {
+        await promise;
+        assertHeld();
+      }),
+    );
+    await seconds(1);
+    kube.put({ ...kube.stored('Lease', 'nats-a'), spec: { holderIdentity: 'another' } });
+    await seconds(10);
+    finish();
+    expect((await refused).message).toMatch(/Another run has taken it\. Nothing more was written\./);
+    expect(kube.stored('Lease', 'nats-a').spec).toEqual({ holderIdentity: 'another' });
+  });
+
+  test('that somebody deletes meanwhile is made again by its holder, before another run takes it', async () => {
+    const { kube, optionsOf } = setUp();
+    const { promise, finish } = work();
+    const run = withLock(optionsOf('me'), async (assertHeld) => {
+      await promise;
+      assertHeld();
+    });
+    await seconds(1);
+    kube.take('Lease', 'nats-a');
+    await seconds(10);
+    expect(kube.stored('Lease', 'nats-a').spec).toMatchObject({ holderIdentity: 'me' });
+    finish();
+    await run;
+    expect(kube.stored('Lease', 'nats-a').spec).toMatchObject({ holderIdentity: '' });
+  });
+
   test('that somebody deleted is created again by the next run', async () => {
     const { kube, optionsOf } = setUp();
     await withLock(optionsOf('me'), async () => kube.take('Lease', 'nats-a'));

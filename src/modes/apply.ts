@@ -9,6 +9,7 @@ import type { Target } from '../reconcile/preflight.ts';
 import { record } from '../reconcile/record.ts';
 import { rollBack } from '../reconcile/rollback.ts';
 import { settle } from '../reconcile/settle.ts';
+import { whileHeld } from '../reconcile/while-held.ts';
 import { writePlan } from '../reconcile/write.ts';
 import type { Mode, RunPorts } from './mode.ts';
 import { open } from './opening.ts';
@@ -35,12 +36,13 @@ async function converge(context: RunContext, ports: RunPorts, target: Target): P
   const { kube, inputs, namespace, name } = context;
   if (!target.namespaceExists) {
     ports.setOutputs({ changed: 'true' });
-    await kube.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
-    record(context, { action: 'create', object: `Namespace ${namespace}`, fields: [] });
+    const created = await kube.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+    // Another run may have been faster.
+    if (created !== null) record(context, { action: 'create', object: `Namespace ${namespace}`, fields: [] });
   }
   const lock = { ...context, leaving: ports.leaving, holder: ports.holder, labels: commonLabels(inputs, name) };
   await withLock(lock, async (assertHeld) => {
-    const writing = { ...context, assertHeld };
+    const writing = whileHeld(context, assertHeld);
     const attempt: Attempt = { intent: null };
     try {
       const { desired, inventory } = await write(writing, ports, target, attempt);

@@ -22,6 +22,7 @@ import {
   tellNamespace,
   tellUnfinished,
 } from '../reconcile/removal-notices.ts';
+import { whileHeld } from '../reconcile/while-held.ts';
 import { VaultAbsent } from '../vault/absence.ts';
 import { pathText } from '../vault/path.ts';
 import { checkCapabilities } from '../vault/preflight.ts';
@@ -100,7 +101,7 @@ async function removeInNamespace(
   const { holder, leaving } = ports;
   const lock = { ...context, leaving, holder, labels: commonLabels(inputs, name), removes: true };
   try {
-    return await withLock(lock, (assertHeld) => removeAll({ ...remains.removal, assertHeld }, remains, look));
+    return await withLock(lock, (assertHeld) => removeAll(whileHeld(remains.removal, assertHeld), remains, look));
   } catch (error) {
     // Another run that removes the cluster may have been faster, and taken the namespace with the lock.
     if (isCancelled(error) || !(await isGoing(kube, namespace))) throw error;

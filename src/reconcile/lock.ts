@@ -40,13 +40,19 @@ export async function withLock<T>(options: LockOptions, work: (assertHeld: () =>
   const { clock } = options;
   let { lease, since: renewed } = await acquire(options);
   const ended = new AbortController();
+  let taken = false;
 
   async function renew(): Promise<void> {
     const started = clock.now();
-    const stored = await write(options, lease, options.holder).catch(() => null);
-    if (stored === null) return;
-    lease = stored;
-    renewed = started;
+    try {
+      const stored = await write(options, lease, options.holder);
+      taken = stored === null;
+      if (stored === null) return;
+      lease = stored;
+      renewed = started;
+    } catch {
+      // The next attempt, or the end of what the last one gave.
+    }
   }
 
   async function renewAgainAndAgain(): Promise<void> {
@@ -57,7 +63,10 @@ export async function withLock<T>(options: LockOptions, work: (assertHeld: () =>
   let removes = false;
   try {
     const result = await work(() => {
-      if (clock.now() - renewed > LEASE_SECONDS * 1000) throw lostProblem(options);
+      if (taken) throw lostProblem(options, 'Another run has taken it.');
+      if (clock.now() - renewed > LEASE_SECONDS * 1000) {
+        throw lostProblem(options, `It could not be renewed for ${LEASE_SECONDS} s, so another run may have taken it.`);
+      }
     });
     removes = options.removes === true && isLockOf(lease, options.name);
     return result;
@@ -136,13 +145,17 @@ export function isLockOf({ metadata: { labels = {} } }: KubeObject, cluster: str
   return Object.entries(own).every(([key, value]) => labels[key] === value);
 }
 
-/** Null when the Lease is another's by now. One that only changed is written still: the answer to a write may get lost. */
+/**
+ * Null when the Lease is another's by now. One that only changed is written still, as the answer to a write may get lost; one
+ * that somebody deleted is made again for a holder, before anybody else takes it for free.
+ */
 async function write(options: LockOptions, lease: KubeObject, holder: string): Promise<KubeObject | null> {
   const { kube, namespace, name } = options;
   const stored = await kube.replace(leaseOf(options, lease, holder));
   if (stored !== null) return stored;
   const current = await kube.get('Lease', namespace, name);
-  if (current === null || holderOf(current) !== options.holder) return null;
+  if (current === null) return holder === '' ? null : kube.create(leaseOf(options, null, holder));
+  if (holderOf(current) !== options.holder) return null;
   return kube.replace(leaseOf(options, current, holder));
 }
 
@@ -175,11 +188,11 @@ function waitedProblem({ namespace, name }: LockOptions, holder: string): Proble
   });
 }
 
-function lostProblem({ namespace, name }: LockOptions): Problem {
+function lostProblem({ namespace, name }: LockOptions, reason: string): Problem {
   return new Problem({
     kind: 'conflict',
     tried: `Holding the lock on NATS cluster ${name} (Lease ${namespace}/${name})`,
-    reason: `It could not be renewed for ${LEASE_SECONDS} s, so another run may have taken it.`,
+    reason,
     next: 'Nothing more was written. Run again: the next run completes what is missing.',
   });
 }
