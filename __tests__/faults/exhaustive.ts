@@ -1,22 +1,19 @@
 import type { RecordedRequest } from '../../simulator/requests.ts';
 import { writesIn } from '../../simulator/requests.ts';
-import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/simulator.ts';
+import type { Simulator } from '../../simulator/simulator.ts';
 import { Problem } from '../../src/problem.ts';
 import { FAULTS, patienceWith } from './faults.ts';
 import { differencesOf, leftState, type NormalForm, wantedState } from './normal-form.ts';
 import { type Outcome, type Process, startProcess } from './process.ts';
-import { VirtualTime } from './virtual-time.ts';
-
-interface Values {
-  [input: string]: string;
-}
+import type { VirtualTime } from './virtual-time.ts';
+import { type Furniture, startWorld, undisturbed, type Values, type World, wordsOf } from './world.ts';
 
 /** Runs one after the other; the last one is what is disturbed. */
 export interface Scenario {
   before: Values[];
   inputs: Values;
   /** What there is before any run; a plain cluster by default. */
-  world?: { options: SimulatorOptions; furnish: (simulator: Simulator) => void };
+  furniture?: Furniture;
 }
 
 /** One request of the undisturbed run: the nth of its method and path. */
@@ -53,8 +50,7 @@ export class Exhaustive {
   readonly #known = new Map<string, string[]>();
 
   private constructor(
-    simulator: Simulator,
-    time: VirtualTime,
+    { simulator, time }: World,
     inputs: Values,
     start: { restore: () => void; began: number },
     undisturbed: { wanted: NormalForm; places: Place[] },
@@ -68,35 +64,19 @@ export class Exhaustive {
     this.places = undisturbed.places;
   }
 
-  static async prepare({ before, inputs, world }: Scenario): Promise<Exhaustive> {
-    VirtualTime.start();
-    const simulator = await startSimulator({ speed: 0, ...world?.options });
-    const time = new VirtualTime(simulator);
-    world?.furnish(simulator);
-    time.pass(60_000);
-    const { auth } = simulator.vault.namespace();
-    auth.get('approle')?.roles.set('deployer', { token_policies: ['root'], token_ttl: 3600 });
-    auth.get('approle')?.roleIds.set('role-id', 'deployer');
-    auth.get('approle')?.secretIds.add('secret-id');
-    const common = {
-      name: 'nats',
-      kubeconfig: simulator.kubeconfig,
-      create_namespace: 'true',
-      vault_auth_method: 'approle',
-      vault_role: '',
-      vault_role_id: 'role-id',
-      vault_secret_id: 'secret-id',
-    };
-    for (const values of before) await undisturbed(time, { ...common, ...values });
+  static async prepare({ before, inputs, furniture }: Scenario): Promise<Exhaustive> {
+    const world = await startWorld(furniture);
+    const { simulator, time } = world;
+    for (const values of before) await undisturbed(world, values);
     const start = { restore: simulator.snapshot(), began: Date.now() };
     // The first time a process does something it is slow, and may ask more often how far the cluster is.
-    await undisturbed(time, { ...common, ...inputs });
+    await undisturbed(world, inputs);
     start.restore();
     time.set(start.began);
     const seen = simulator.requests.length;
-    await undisturbed(time, { ...common, ...inputs });
+    await undisturbed(world, inputs);
     const places = placesOf(simulator.requests.slice(seen));
-    return new Exhaustive(simulator, time, { ...common, ...inputs }, start, {
+    return new Exhaustive(world, { ...world.inputs, ...inputs }, start, {
       wanted: wantedState(simulator),
       places,
     });
@@ -187,15 +167,6 @@ export class Exhaustive {
     if (writes.length > 0) wrong.push(`the run after the next writes: ${writes.join(', ')}`);
     return wrong;
   }
-}
-
-async function undisturbed(time: VirtualTime, inputs: Values): Promise<void> {
-  const outcome = await time.during(startProcess(time, inputs).ended);
-  if (outcome.end !== 'done') throw new Error(`the undisturbed run ${wordsOf(outcome)}`);
-}
-
-function wordsOf(outcome: Outcome): string {
-  return outcome.end === 'failed' ? `fails: ${outcome.error}` : outcome.end;
 }
 
 /** What is asked for, the same in every run. */

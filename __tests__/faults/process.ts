@@ -7,6 +7,7 @@ import { run } from '../../src/run.ts';
 import { revoke } from '../../src/vault/login.ts';
 import { recordedLog } from '../fakes/log.ts';
 import { environmentWith } from '../inputs/environment-with.ts';
+import { Life } from './life.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 /** How a main step ended; 'killed' without a word. */
@@ -24,6 +25,8 @@ const PATIENCE = {
 export interface Process {
   /** Ends it as SIGKILL does: its connections break off, it sends nothing more, and nothing of it goes on. */
   kill(): void;
+  /** Has its machine sleep; to call what it returns wakes that. */
+  suspend(): () => void;
   /** Tells it to end, as SIGINT does. */
   cancel(): void;
   /** How the main step ended; the post step has ended by then. */
@@ -32,37 +35,40 @@ export interface Process {
 
 let started = 0;
 
-export function startProcess(time: VirtualTime, values: { [input: string]: string }): Process {
-  let dead = false;
+/** @param name its user agent, and who it is in the lock */
+export function startProcess(
+  time: VirtualTime,
+  values: { [input: string]: string },
+  name = `run ${++started}`,
+): Process {
+  const life = new Life();
   const { promise: killed, resolve: tellKilled } = Promise.withResolvers<Outcome>();
   const environment = environmentWith(values);
   const { inputs } = parseInputs(environment);
   const cancellation = new AbortController();
   const cancelled = cancellation.signal;
-  const clock = time.clock(() => dead, cancelled);
+  const clock = time.clock(life, cancelled);
   const log = recordedLog();
   const open = (clock: Clock, cancelled: AbortSignal) =>
     openConnections(inputs, environment, {
       clock,
-      userAgent: 'faults',
+      userAgent: name,
       progress: log.info,
       mask: () => {},
       cancelled,
       patience: PATIENCE,
     });
   const connections = open(clock, cancelled);
-  const mortal = <T extends object>(client: T): T => survivedBy(client, () => dead);
   let token: string | null = null;
 
   async function main(): Promise<Outcome> {
-    started += 1;
     try {
       await run(
         inputs,
         {
-          kube: mortal(connections.kube),
-          leaving: { kube: mortal(connections.leaving.kube) },
-          vault: mortal(connections.vault),
+          kube: life.livedWith(connections.kube),
+          leaving: { kube: life.livedWith(connections.leaving.kube) },
+          vault: life.livedWith(connections.vault),
           vaultAccess: connections.vaultAccess,
           clock,
           log,
@@ -73,7 +79,7 @@ export function startProcess(time: VirtualTime, values: { [input: string]: strin
             token = login.revocable ? login.token : null;
           },
           setOutputs: () => {},
-          holder: `run ${started}`,
+          holder: name,
         },
         emptyReport(),
       );
@@ -88,10 +94,7 @@ export function startProcess(time: VirtualTime, values: { [input: string]: strin
   /** The runner starts the post step after a main step that was killed, too. A token that it cannot revoke expires. */
   async function post(): Promise<void> {
     if (token === null) return;
-    const { vault, close } = open(
-      time.clock(() => false),
-      new AbortController().signal,
-    );
+    const { vault, close } = open(time.clock(new Life()), new AbortController().signal);
     vault.setToken(token);
     await revoke(vault)
       .catch(() => {})
@@ -106,10 +109,11 @@ export function startProcess(time: VirtualTime, values: { [input: string]: strin
 
   return {
     kill() {
-      dead = true;
+      life.end();
       connections.close();
       tellKilled({ end: 'killed' });
     },
+    suspend: () => life.suspend(),
     cancel() {
       cancellation.abort(
         new Problem({ kind: 'cancelled', tried: 'Running', reason: 'The run was cancelled.', next: 'Run again.' }),
@@ -117,24 +121,4 @@ export function startProcess(time: VirtualTime, values: { [input: string]: strin
     },
     ended: whole(),
   };
-}
-
-/** The client, of which nobody hears again once its process is dead. */
-function survivedBy<T extends object>(client: T, isDead: () => boolean): T {
-  const never = new Promise<never>(() => {});
-  return new Proxy(client, {
-    get(target, property) {
-      const method: unknown = Reflect.get(target, property);
-      if (typeof method !== 'function') return method;
-      return (...given: unknown[]) => {
-        if (isDead()) return never;
-        const answer: unknown = Reflect.apply(method, target, given);
-        if (!(answer instanceof Promise)) return answer;
-        return answer.then(
-          (value) => (isDead() ? never : value),
-          (error) => (isDead() ? never : Promise.reject(error)),
-        );
-      };
-    },
-  });
 }

@@ -12,7 +12,7 @@ export const SCENARIOS: { [name: string]: Scenario } = {
   'a take-over': {
     before: [],
     inputs: { remove_module_leftovers: 'true' },
-    world: {
+    furniture: {
       options: { namespaces: ['demo'], apiGroups: ['autoscaling.k8s.io', 'kyverno.io'] },
       furnish: (simulator) =>
         installModuleCluster(simulator, {

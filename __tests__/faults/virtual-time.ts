@@ -1,6 +1,7 @@
 import { mock } from 'node:test';
 import type { Simulator } from '../../simulator/simulator.ts';
 import type { Clock } from '../../src/clock.ts';
+import type { Life } from './life.ts';
 
 /** Milliseconds that the simulated controllers take for a turn, and most turns that they take while somebody sleeps. */
 const TURN = 50;
@@ -45,8 +46,8 @@ export class VirtualTime {
     }
   }
 
-  /** The clock of a process that is cancelled by the signal; `isDead` tells whether it is gone, and with it all that sleeps. */
-  clock(isDead: () => boolean, cancelled = new AbortController().signal): Clock {
+  /** The clock of a process that lives this life, and is cancelled by the signal. */
+  clock(life: Life, cancelled = new AbortController().signal): Clock {
     return {
       now: () => Date.now(),
       sleep: (milliseconds, needless) =>
@@ -57,7 +58,7 @@ export class VirtualTime {
             wakes: Date.now() + milliseconds,
             wake: () => {
               this.#sleepers.delete(sleeper);
-              if (!isDead()) resolve();
+              life.goesOn().then(resolve);
             },
           };
           this.#sleepers.add(sleeper);
