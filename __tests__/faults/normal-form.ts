@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { gunzipSync } from 'node:zlib';
 import type { StoredObject } from '../../simulator/kubernetes/object-store.ts';
 import { RESOURCES } from '../../simulator/kubernetes/resources.ts';
 import type { Simulator } from '../../simulator/simulator.ts';
@@ -66,7 +67,7 @@ function vaultState({ vault }: Simulator): [string, string][] {
 const CHANCE = new Set(['uid', 'resourceVersion', 'generation', 'observedGeneration', 'revision', 'renewTime']);
 
 function withoutChance(object: StoredObject): StoredObject {
-  const { metadata, data, ...rest } = object;
+  const { metadata, data, binaryData, ...rest } = object;
   const managedFields = (metadata.managedFields ?? [])
     .map(({ time: _, ...entry }) => entry)
     .sort((a, b) => (textOf(a) < textOf(b) ? -1 : 1));
@@ -74,9 +75,19 @@ function withoutChance(object: StoredObject): StoredObject {
   return {
     ...rest,
     metadata: { ...metadata, managedFields: managedFields as typeof metadata.managedFields },
+    ...(isJsonObject(binaryData) ? { binaryData: unpacked(binaryData) } : {}),
     ...(data === undefined ? {} : { data: isSecret ? Object.keys(data).sort() : data }),
     ...(object.kind === 'Lease' ? { spec: { held: digText(object, 'spec', 'holderIdentity') !== '' } } : {}),
   } as StoredObject;
+}
+
+/** What is stored compressed, as the last good state is. */
+function unpacked(binaryData: JsonObject): JsonObject {
+  const entries = Object.entries(binaryData).map(([key, value]): [string, Json] => [
+    key,
+    JSON.parse(gunzipSync(Buffer.from(String(value), 'base64')).toString('utf8')),
+  ]);
+  return Object.fromEntries(entries);
 }
 
 /** JSON with keys in order, and without what is left to chance. */

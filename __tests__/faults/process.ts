@@ -1,5 +1,6 @@
 import type { Clock } from '../../src/clock.ts';
 import { openConnections } from '../../src/connections.ts';
+import { PATIENCE } from '../../src/http/patience.ts';
 import { parseInputs } from '../../src/inputs/parse.ts';
 import { Problem } from '../../src/problem.ts';
 import { emptyReport } from '../../src/report/run-report.ts';
@@ -12,14 +13,6 @@ import type { VirtualTime } from './virtual-time.ts';
 
 /** How a main step ended; 'killed' without a word. */
 export type Outcome = { end: 'done' | 'killed' } | { end: 'failed'; error: unknown };
-
-/** Milliseconds, in real time, after which a server that hangs is given up. */
-const REQUEST_TIMEOUT = 100;
-const PATIENCE = {
-  kubernetes: { request: REQUEST_TIMEOUT, retries: 15_000 },
-  vault: { request: REQUEST_TIMEOUT, retries: 10_000 },
-  pod: REQUEST_TIMEOUT,
-};
 
 /** A main step and its post step as a runner would start them, but for the process around them. */
 export interface Process {
@@ -35,11 +28,14 @@ export interface Process {
 
 let started = 0;
 
-/** @param name its user agent, and who it is in the lock */
+/**
+ * @param name its user agent, and who it is in the lock
+ * @param patience milliseconds, in real time, after which a server that hangs is given up
+ */
 export function startProcess(
   time: VirtualTime,
   values: { [input: string]: string },
-  name = `run ${++started}`,
+  { name = `run ${++started}`, patience = 3_000 } = {},
 ): Process {
   const life = new Life();
   const { promise: killed, resolve: tellKilled } = Promise.withResolvers<Outcome>();
@@ -56,7 +52,11 @@ export function startProcess(
       progress: log.info,
       mask: () => {},
       cancelled,
-      patience: PATIENCE,
+      patience: {
+        kubernetes: { ...PATIENCE.kubernetes, request: patience },
+        vault: { ...PATIENCE.vault, request: patience },
+        pod: patience,
+      },
     });
   const connections = open(clock, cancelled);
   let token: string | null = null;

@@ -69,7 +69,7 @@ async function disturbAll(): Promise<void> {
 function countsOf(tallies: Tally[]): string {
   const sum = (count: (tally: Tally) => number) => tallies.reduce((total, tally) => total + count(tally), 0);
   return (
-    `${sum(({ cases }) => cases)} cases, ${sum(({ succeeded }) => succeeded)} succeeded, ` +
+    `${sum(({ cases }) => cases)} cases, ${sum(({ done }) => done)} succeeded, ` +
     `${sum(({ failed }) => failed)} failed with a clear error, ${sum(({ killed }) => killed)} killed, ` +
     `${sum(({ notReached }) => notReached)} never met it, ` +
     `${sum(({ statesLeft }) => statesLeft)} states left to go on from, ${sum(({ findings }) => findings.length)} findings`

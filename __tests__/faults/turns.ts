@@ -58,7 +58,7 @@ async function runPair(
   sleeps: boolean,
 ): Promise<string[]> {
   const begun = Promise.withResolvers<Process>();
-  const beginSecond = () => begun.resolve(startProcess(time, { ...inputs, ...SECOND }, 'second'));
+  const beginSecond = () => begun.resolve(startProcess(time, { ...inputs, ...SECOND }, { name: 'second' }));
   let first: Process | undefined;
   let wake: (() => void) | undefined;
   simulator.faults.add({
@@ -70,7 +70,7 @@ async function runPair(
       beginSecond();
     },
   });
-  first = startProcess(time, { ...inputs, ...FIRST }, 'first');
+  first = startProcess(time, { ...inputs, ...FIRST }, { name: 'first' });
   const second = (await time.during(begun.promise)).ended;
   if (sleeps) await time.during(second);
   wake?.();

@@ -8,6 +8,7 @@ import { isEmpty } from '../reconcile/plan.ts';
 import type { Target } from '../reconcile/preflight.ts';
 import { record } from '../reconcile/record.ts';
 import { rollBack } from '../reconcile/rollback.ts';
+import { waitForRollout } from '../reconcile/rollout.ts';
 import { settle } from '../reconcile/settle.ts';
 import { whileHeld } from '../reconcile/while-held.ts';
 import { writePlan } from '../reconcile/write.ts';
@@ -67,10 +68,14 @@ async function write(context: WriteContext, ports: RunPorts, target: Target, att
     const intent = await intend(context, { ...target, namespaceExists: true });
     const plan = await compare(context, true, intent);
     attempt.intent = intent;
-    if (isEmpty(plan)) return intent;
-    ports.setOutputs({ changed: 'true' });
-    if (pass > 1) context.log.info('The data volumes exist now: applying what follows from them');
-    await writePlan(context, plan, intent.desired, ports.deployment);
+    if (!isEmpty(plan)) {
+      ports.setOutputs({ changed: 'true' });
+      if (pass > 1) context.log.info('The data volumes exist now: applying what follows from them');
+      await writePlan(context, plan, intent.desired, ports.deployment);
+    } else if (intent.awaitsVolumes && context.inputs.wait) {
+      // An earlier run ended before they were there.
+      await waitForRollout(context);
+    } else return intent;
     if (pass === MOST_PASSES) return intent;
   }
 }

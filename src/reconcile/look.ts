@@ -19,6 +19,8 @@ export interface Intent {
   desired: DesiredState;
   /** What the last run recorded; null before the first. */
   inventory: KubeObject | null;
+  /** Whether the StatefulSet's controller has data volumes to make still, of which the next look may ask something. */
+  awaitsVolumes: boolean;
   /** Null for a cluster that the Terraform module did not make. */
   adoption: Adoption | null;
 }
@@ -38,7 +40,8 @@ export async function intend(context: RunContext, target: Target): Promise<Inten
   const { facts, adaptations } = await gatherFacts(kube, inputs, target, name, inventory);
   const desired = desiredState(inputs, facts);
   const adoption = facts.adopted ? await lookAtModule(context, target, inventory, desired) : null;
-  return { adaptations, desired, inventory, adoption };
+  const awaitsVolumes = facts.immutable !== null && facts.claims.length < inputs.replicas;
+  return { adaptations, desired, inventory, awaitsVolumes, adoption };
 }
 
 /** What there is of the module's besides the objects that are taken over. */
