@@ -3,15 +3,18 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { load } from 'js-yaml';
 import type { ModuleCluster } from '../simulator/module-objects.ts';
 import type { Values } from '../simulator/runner.ts';
 import { dig, digObjects, digText, type JsonObject } from '../src/json.ts';
+import { bindRole, kubeconfigOfAccount, makeRole, removeRoles, untilGranted } from './accounts.ts';
 import { kube, kubeconfig } from './cluster.ts';
 import { asRoot } from './deployer.ts';
 import { installModuleCluster, removeStack, restoreModuleCluster } from './module.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
 import { connectAs } from './nats.ts';
 import { metaGroup, type Pod, podsOf } from './observe.ts';
+import { rolesFor, rulesIn } from './permissions-page.ts';
 import { type Publisher, startPublisher, storedIds } from './publisher.ts';
 import { expectNoWrite, run } from './runs.ts';
 import { run as runCommand } from './sandbox/process.ts';
@@ -53,7 +56,7 @@ beforeAll(async () => {
   await emptyNamespace(namespace);
   await removeStack(cluster);
   await installModuleCluster(cluster);
-  inputs = { ...asRoot(), namespace, name };
+  inputs = { ...asRoot(), namespace, name, kubeconfig: await deployer() };
   admin = await connectAs('admin', outputs);
   const streams = await jetstreamManager(admin);
   await streams.streams.add({ name: stream, subjects: ['events'], num_replicas: 3 });
@@ -63,9 +66,26 @@ beforeAll(async () => {
 afterAll(async () => {
   await admin?.close();
   await leaveNamespace(namespace);
+  await removeRoles([namespace, 'vault']);
   await removeStack(cluster);
   kube.close();
 });
+
+/** The kubeconfig of an account that has what the pages grant, and nothing more. */
+async function deployer(): Promise<string> {
+  const account = `${namespace}/deployer`;
+  const adoption = {
+    namespace,
+    rules: digObjects(JSON.parse(JSON.stringify(load(blockOf('yaml', 'The rules')))), 'rules').flatMap(rulesIn),
+  };
+  const granted = rolesFor(namespace).filter((role) => role.namespace !== 'node-image-cache');
+  const roles = [...granted, adoption].map((role, index) => ({ role, name: `e2e-adoption-${index}` }));
+  const text = await kubeconfigOfAccount(namespace, 'deployer');
+  for (const { name, role } of roles) await makeRole(name, role);
+  for (const { name, role } of roles) await bindRole(name, role, account);
+  await untilGranted([...granted, adoption], account);
+  return text;
+}
 
 it('is taken over in place by one rolling restart, and loses no acknowledged message', async () => {
   const before = {
@@ -127,7 +147,7 @@ it('goes back to the module by the commands of docs/life-cycle.md, and comes aga
     NAMESPACE: namespace,
     NAME: name,
   };
-  await runCommand(['sh', '-euc', wayBack()], { environment });
+  await runCommand(['sh', '-euc', blockOf('sh', 'The way back')], { environment });
   await restoreModuleCluster(cluster);
   const [server] = digObjects((await kube.get(statefulSetPath)).spec, 'template', 'spec', 'containers');
   expect(digObjects(server, 'env').map((variable) => variable.name)).toContain('NATS_FILENAME');
@@ -174,12 +194,13 @@ function managersOf(metadata: JsonObject['metadata']): string[] {
     .map((entry) => `${digText(entry, 'manager')} ${digText(entry, 'operation')}`);
 }
 
-/** The commands below "The way back". */
-function wayBack(): string {
+/** The first block of code in that language below the heading of docs/life-cycle.md. */
+function blockOf(language: string, heading: string): string {
   const page = readFileSync(join(import.meta.dirname, '../docs/life-cycle.md'), 'utf8');
-  const [, commands] = /### The way back[\s\S]*?```sh\n([\s\S]*?)```/.exec(page) ?? [];
-  if (commands === undefined) throw new Error('docs/life-cycle.md has no commands below "The way back"');
-  return commands;
+  const [, section = ''] = page.split(`\n### ${heading}\n`);
+  const [, block] = new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(section) ?? [];
+  if (block === undefined) throw new Error(`docs/life-cycle.md has no ${language} below "${heading}"`);
+  return block;
 }
 
 /** Looks at the pods again and again while the run works. */

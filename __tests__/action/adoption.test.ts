@@ -139,6 +139,22 @@ describe('a cluster that the module made', () => {
     expect(ports.map(({ name }) => name)).toEqual(['client', 'monitoring']);
   });
 
+  test('is planned without a write: what is taken over, with a diff', async () => {
+    await install();
+    const writes = await world.writesDuring(async () => {
+      const { outputs, errors } = await world.apply({ mode: 'plan' });
+      expect(errors).toEqual([]);
+      const { changes, conflicts, refusals } = JSON.parse(outputs.plan_json ?? '{}');
+      const adopted = changes.filter(({ action }: JsonObject) => action === 'adopt');
+      expect(adopted).toHaveLength(takenOver().length);
+      expect([conflicts, refusals]).toEqual([[], []]);
+      expect(outputs.plan).toContain(`adopt StatefulSet demo/${NAME}`);
+      expect(outputs.plan).toMatch(/^-.*BITNAMI_DEBUG$/m);
+      expect(outputs.plan).toMatch(/^\+.*GOMEMLIMIT$/m);
+    });
+    expect(writes).toEqual([]);
+  });
+
   test('has its volumes kept before anything else is written, and its objects recorded before one is taken over', async () => {
     await install();
     const writes = await world.writesDuring(() => world.apply());
@@ -174,13 +190,13 @@ describe('a cluster that the module made', () => {
   test('and somebody else changed is refused before anything is written, with who it was', async () => {
     await install();
     const patch = { spec: { template: { spec: { terminationGracePeriodSeconds: 5 } } } };
-    await world.kube('PATCH', `${STATEFUL_SET}?fieldManager=kubectl-edit`, patch, 'application/merge-patch+json');
+    await world.kube('PATCH', `${STATEFUL_SET}?fieldManager=argocd-controller`, patch, 'application/merge-patch+json');
     let error = '';
     const writes = await world.writesDuring(async () => {
       error = (await world.apply()).errors[0] ?? '';
     });
     expect(error).toContain(
-      `"kubectl-edit" holds .spec.template.spec.terminationGracePeriodSeconds of StatefulSet demo/${NAME}`,
+      `"argocd-controller" holds .spec.template.spec.terminationGracePeriodSeconds of StatefulSet demo/${NAME}`,
     );
     expect(error).not.toContain('terraform-provider-helm');
     expect(writes).toEqual([]);

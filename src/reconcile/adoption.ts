@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { ID_LABEL, MEMBER_LABEL } from '../desired/apply-set.ts';
 import { MANAGED_BY, selectorLabels } from '../desired/labels.ts';
 import { dig, digObjects, isJsonObject, type Json, type JsonObject } from '../json.ts';
-import { describe, type KubeClient } from '../kube/client.ts';
-import { ApplyConflict } from '../kube/errors.ts';
+import { type ApplyOptions, describe, type KubeClient } from '../kube/client.ts';
+import { ApplyConflict, type FieldConflict } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { kindOf } from '../kube/resources.ts';
 import { MANAGER } from '../manager.ts';
@@ -81,18 +81,22 @@ function isModuleEntry({ manager, subresource }: JsonObject): boolean {
   return subresource === undefined && isModuleManager(manager);
 }
 
-/** The fields that others than the module's tools hold, and that the action sets; null where there are none. */
-export async function conflictsBesides(kube: KubeClient, object: KubeObject): Promise<ApplyConflict | null> {
+/** The fields that others than the module's tools hold, and for which the object's apply would be refused. */
+export async function conflictsBesides(
+  kube: KubeClient,
+  object: KubeObject,
+  { takesFrom = [] }: ApplyOptions,
+): Promise<FieldConflict[]> {
   try {
     await kube.apply(object, { dryRun: true });
-    return null;
+    return [];
   } catch (error) {
     if (error instanceof ApplyConflict) {
       const others = error.conflicts.filter(({ manager }) => !isModuleManager(manager));
-      return others.length === 0 ? null : new ApplyConflict(object, others);
+      return others.every(({ manager }) => takesFrom.includes(manager)) ? [] : others;
     }
     // As it stands it may be refused: the module's fields, which go, and the action's may exclude each other.
-    if (error instanceof Problem && error.details.kind === 'target') return null;
+    if (error instanceof Problem && error.details.kind === 'target') return [];
     throw error;
   }
 }

@@ -270,11 +270,17 @@ async function planAdoption(
 ): Promise<ObjectChange | null> {
   const live = await kube.get(kindOf(object), object.metadata.namespace, object.metadata.name);
   if (live === null || !isModuleObject(live, namespace, name)) return null;
-  const change: ObjectChange = { action: 'adopt', object, live, fields: [], options, conflicts: [] };
-  if (!readOnly) return { ...change, conflicts: (await conflictsBesides(kube, object))?.conflicts ?? [] };
   const taken = { ...live, metadata: { ...live.metadata, managedFields: handedOver(live) ?? [] } };
+  // As long as the fields are not handed over no dry run can tell what comes of the apply, but who else is in its way.
   const { object: applied, conflicts } = predictApply(taken, object, options);
-  return { ...change, live: taken, fields: changedFields(taken, applied, MANAGER), conflicts };
+  return {
+    action: 'adopt',
+    object,
+    live: taken,
+    fields: changedFields(taken, applied, MANAGER),
+    options,
+    conflicts: readOnly ? conflicts : await conflictsBesides(kube, object, options),
+  };
 }
 
 /**

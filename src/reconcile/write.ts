@@ -157,7 +157,9 @@ async function writeServers(context: WriteContext, change: ObjectChange): Promis
 
 function recordChange(context: WriteContext, { action, object, fields }: ObjectChange): void {
   const what = describe(object.kind, object.metadata.namespace, object.metadata.name);
-  record(context, { action, object: what, fields: fields.map(({ path }) => path) });
+  const paths = fields.map(({ path }) => path);
+  // Of what is taken over that would be most of its fields.
+  record(context, { action, object: what, fields: paths }, action === 'adopt' ? '' : paths.join(', '));
 }
 
 /** Whether pods have to be replaced, or an earlier run was ended while it did that. */
