@@ -169,13 +169,8 @@ describe('with consent', () => {
 describe('a run that is killed', () => {
   test.each([
     '/statefulsets/nats',
-    '/poddisruptionbudgets/nats',
-    '/certificates/nats-admin-creds',
     '/secrets/nats-admin-creds',
-    '/auth/kubernetes/role/demo-issuer-nats',
-    '/roles/nats-admin-nats',
     '/sys/policies/acl/demo-issuer-nats',
-    '/issuers/nats-admin-nats',
     '/configmaps/nats-inventory',
   ])('at the deletion of %s is completed by the next', async (part) => {
     await succeeds(world.apply(EVERYTHING));
@@ -411,6 +406,30 @@ test('two runs at once take turns', async () => {
   await Promise.all([succeeds(world.destroy()), succeeds(world.destroy({ delete_data: 'true' }))]);
   expect(inNamespace().filter((object) => !KEPT.includes(object))).toEqual([]);
   expect(inVault()).toEqual([]);
+});
+
+test('what another run made while this one waited for it goes as well', async () => {
+  await succeeds(world.apply());
+  const namespace = '/api/v1/namespaces/demo';
+  const merge = 'application/merge-patch+json';
+  await world.kube('PATCH', LEASE, { spec: { holderIdentity: 'another run' } }, merge);
+  const removing = startMain({ ...world.inputs, mode: 'destroy' });
+  await printed(removing, 'Waiting for another run that works on nats: another run');
+  const inventory = await world.kube('GET', `${namespace}/configmaps/nats-inventory`);
+  const kinds = 'applyset.kubernetes.io/contains-group-kinds';
+  const annotations = {
+    [kinds]: `${digText(inventory, 'metadata', 'annotations', kinds)},PodMonitor.monitoring.coreos.com`,
+  };
+  await world.kube('PATCH', `${namespace}/configmaps/nats-inventory`, { metadata: { annotations } }, merge);
+  const labels = {
+    'applyset.kubernetes.io/part-of': digText(inventory, 'metadata', 'labels', 'applyset.kubernetes.io/id'),
+  };
+  await world.kube('POST', '/apis/monitoring.coreos.com/v1/namespaces/demo/podmonitors', {
+    metadata: { name: 'nats', labels },
+  });
+  await world.kube('PATCH', LEASE, { spec: { holderIdentity: '' } }, merge);
+  await succeeds(removing.ended);
+  expect(inNamespace()).toEqual(KEPT);
 });
 
 test('a run that waits meanwhile brings the cluster up anew', async () => {

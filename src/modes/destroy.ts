@@ -47,10 +47,10 @@ export const destroy: Mode = async (inputs, ports, report) => {
   const remains = await findRemains(context, site);
   const look = await lookIntoVault(context, ports, remains);
   try {
-    const removed = site.namespaceExists
+    const outcome = site.namespaceExists
       ? await removeInNamespace(context, ports, site, remains, look)
       : await removeOutside(context, remains, look);
-    conclude(context, remains, look, removed);
+    conclude(context, outcome);
   } finally {
     ports.setOutputs({ changed: `${report.changes.length > 0}` });
   }
@@ -86,8 +86,14 @@ async function checkProxy({ kube, vaultAccess }: RunPorts): Promise<void> {
   await checkPermissions(kube, vaultAccess);
 }
 
-/** What became of it: null where there was nothing to remove; else how Vault failed, if it did meanwhile. */
-type Removed = { vault: VaultLook } | null;
+/** What became of it. */
+interface Outcome {
+  /** False where there was nothing to remove. */
+  removed: boolean;
+  remains: Remains;
+  /** Also where Vault failed meanwhile. */
+  vault: VaultLook;
+}
 
 async function removeInNamespace(
   context: RunContext,
@@ -95,13 +101,17 @@ async function removeInNamespace(
   site: Site,
   remains: Remains,
   look: VaultLook,
-): Promise<Removed> {
-  if (await isNothingLeft(context, site, remains, look)) return null;
+): Promise<Outcome> {
+  if (await isNothingLeft(context, site, remains, look)) return { removed: false, remains, vault: look };
   const { inputs, kube, namespace, name } = context;
   const { holder, leaving } = ports;
   const lock = { ...context, leaving, holder, labels: commonLabels(inputs, name), removes: true };
   try {
-    return await withLock(lock, (assertHeld) => removeAll(whileHeld(remains.removal, assertHeld), remains, look));
+    return await withLock(lock, async (assertHeld) => {
+      // Another run may have written since.
+      const now = await findRemains(context, site);
+      return removeAll(whileHeld(now.removal, assertHeld), now, look);
+    });
   } catch (error) {
     // Another run that removes the cluster may have been faster, and taken the namespace with the lock.
     if (isCancelled(error) || !(await isGoing(kube, namespace))) throw error;
@@ -124,7 +134,7 @@ async function isNothingLeft(context: RunContext, site: Site, remains: Remains, 
 }
 
 /** In an order of which any part can be completed later: what tells where the rest is goes after it. */
-async function removeAll(context: RemovalContext, remains: Remains, look: VaultLook): Promise<Removed> {
+async function removeAll(context: RemovalContext, remains: Remains, look: VaultLook): Promise<Outcome> {
   const { inputs } = context;
   await removeWorkload(context);
   const vault = await removeInVault(context, remains, look);
@@ -132,22 +142,22 @@ async function removeAll(context: RemovalContext, remains: Remains, look: VaultL
   await takeBack(context, remains.shares);
   if (inputs.delete_data) await removeData(context, remains.inventory !== null);
   // It tells the next run where the rest is.
-  if (isSilent(vault)) return { vault };
+  if (isSilent(vault)) return { removed: true, remains, vault };
   await removeInventory(context);
   if (inputs.delete_namespace) {
     const others = await removeNamespace(context);
     if (others.length > 0) tellNamespace(context, others);
   }
-  return { vault };
+  return { removed: true, remains, vault };
 }
 
 /** What a cluster has outside of its namespace, which is gone or goes: there is no lock to be had. */
-async function removeOutside(context: RunContext, remains: Remains, look: VaultLook): Promise<Removed> {
+async function removeOutside(context: RunContext, remains: Remains, look: VaultLook): Promise<Outcome> {
   await waitForNamespace(context);
   const removal = { ...remains.removal, assertHeld: () => {} };
   await takeBack(removal, remains.shares);
   const vault = await removeInVault(removal, remains, look);
-  return context.report.changes.length === 0 ? null : { vault };
+  return { removed: context.report.changes.length > 0, remains, vault };
 }
 
 async function removeInVault(context: RemovalContext, remains: Remains, look: VaultLook): Promise<VaultLook> {
@@ -173,19 +183,18 @@ function isSilent(look: VaultLook): look is VaultAbsent {
 }
 
 /** Tells what is left on purpose. Throws where something is left that is to go. */
-function conclude(context: RunContext, remains: Remains, look: VaultLook, removed: Removed): void {
+function conclude(context: RunContext, { removed, remains, vault }: Outcome): void {
   const { log, report, namespace, name } = context;
-  const vault = removed?.vault ?? look;
   tellData(context, remains.claims);
   tellLeftovers(context, remains.inventory);
   if (vault instanceof VaultAbsent) {
     if (isSilent(vault)) throw tellUnfinished(context, remains.vault, remains.inventory, vault);
     tellGone(context, remains.vault, vault);
   } else tellForeign(context, vault);
-  report.conclusion = removed === null ? 'There was nothing to remove.' : 'The cluster is removed.';
+  report.conclusion = removed ? 'The cluster is removed.' : 'There was nothing to remove.';
   log.info(
-    removed === null
-      ? `Nothing to remove: there is no NATS cluster ${name} in namespace ${namespace}.`
-      : `NATS cluster ${name} is removed.`,
+    removed
+      ? `NATS cluster ${name} is removed.`
+      : `Nothing to remove: there is no NATS cluster ${name} in namespace ${namespace}.`,
   );
 }
