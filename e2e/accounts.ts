@@ -27,32 +27,32 @@ export async function kubeconfigOfAccount(namespace: string, name: string): Prom
   return kubeconfigWith({}, { token: digText(status, 'token') });
 }
 
-/** On Roles that tests made, and their bindings. */
-const made = { 'e2e/account': 'true' };
+/** On Roles that tests made, and their bindings: by whom, so that one of them does not remove those of another. */
+const MADE_BY = 'e2e/account';
 
 const rbac = '/apis/rbac.authorization.k8s.io/v1';
 
 const kinds = ['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings'];
 
 /** Makes the Role, or without a namespace the ClusterRole. */
-export async function makeRole(name: string, role: Role): Promise<void> {
+export async function makeRole(name: string, role: Role, maker = 'true'): Promise<void> {
   const kind = kindOf(role);
   await kube.apply(`${pathOf(role)}/${kind.toLowerCase()}s/${name}`, {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind,
-    metadata: { name, labels: made },
+    metadata: { name, labels: { [MADE_BY]: maker } },
     rules: role.rules.map(policyRuleOf),
   });
 }
 
 /** Binds it to the ServiceAccount `account`, "ci/deployer". */
-export async function bindRole(name: string, role: Role, account: string): Promise<void> {
+export async function bindRole(name: string, role: Role, account: string, maker = 'true'): Promise<void> {
   const [namespace = '', accountName = ''] = account.split('/');
   const binding = `${name}-${accountName}`;
   await kube.apply(`${pathOf(role)}/${kindOf(role).toLowerCase()}bindings/${binding}`, {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: `${kindOf(role)}Binding`,
-    metadata: { name: binding, labels: made },
+    metadata: { name: binding, labels: { [MADE_BY]: maker } },
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: kindOf(role), name },
     subjects: [{ kind: 'ServiceAccount', name: accountName, namespace }],
   });
@@ -80,8 +80,8 @@ export async function untilGranted(roles: Role[], account: string): Promise<void
 }
 
 /** Removes the Roles that tests made, with their bindings. */
-export async function removeRoles(namespaces: string[]): Promise<void> {
-  const query = `?labelSelector=${encodeURIComponent(Object.keys(made).join())}`;
+export async function removeRoles(namespaces: string[], maker = 'true'): Promise<void> {
+  const query = `?labelSelector=${encodeURIComponent(`${MADE_BY}=${maker}`)}`;
   const collections = ['', ...namespaces.map((namespace) => `/namespaces/${namespace}`)].flatMap((scope) =>
     kinds.filter((kind) => kind.startsWith('cluster') === (scope === '')).map((kind) => `${rbac}${scope}/${kind}`),
   );

@@ -30,9 +30,9 @@ beforeAll(async () => {
   const roles = others.map((role) =>
     role.namespace === null ? { ...role, rules: [...role.rules, ...(first?.rules ?? [])] } : role,
   );
-  await Promise.all(roles.map((role) => makeRole('e2e-plan', role)));
+  await Promise.all(roles.map((role) => makeRole('e2e-plan', role, namespace)));
   const planner = await kubeconfigOfAccount(accounts, account);
-  await Promise.all(roles.map((role) => bindRole('e2e-plan', role, `${accounts}/${account}`)));
+  await Promise.all(roles.map((role) => bindRole('e2e-plan', role, `${accounts}/${account}`, namespace)));
   await untilGranted(roles, `${accounts}/${account}`);
   const vault_token = await tokenWith('plan', vaultRulesFor(namespace, name, 'plan'));
   reading = { ...applied, mode: 'plan', kubeconfig: planner, vault_token };
@@ -44,7 +44,7 @@ afterAll(async () => {
 });
 
 async function cleanUp(): Promise<void> {
-  await removeRoles(['vault']);
+  await removeRoles(['vault'], namespace);
   await Promise.all([namespace, accounts].map(leaveNamespace));
   await vault().call('DELETE', 'sys/policies/acl/e2e-plan');
 }
@@ -118,7 +118,7 @@ describe('drift', () => {
     execFileSync(program, ['--kubeconfig', kubeconfig, '-n', namespace, ...args], { encoding: 'utf8' });
 
   it('lists what somebody changed by hand, and the apply takes it back', async () => {
-    kubectl('patch', 'configmap', name, '--type=merge', '-p', '{"data":{"nats.conf":"port: 1"}}');
+    kubectl('patch', 'networkpolicy', name, '--type=merge', '-p', '{"spec":{"ingress":[]}}');
     kubectl('label', 'service', name, '--overwrite', 'app.kubernetes.io/managed-by=me');
     kubectl('label', 'service', `${name}-headless`, 'app.kubernetes.io/name-');
     kubectl('annotate', 'pvc', `data-${name}-0`, '--overwrite', 'resize.topolvm.io/storage_limit=1Ti');
@@ -127,7 +127,7 @@ describe('drift', () => {
     kubectl('label', 'networkpolicy', name, 'theirs=stays');
     expect(await planAndApply({})).toEqual(
       [
-        `ConfigMap ${namespace}/${name}`,
+        `NetworkPolicy ${namespace}/${name}`,
         `PersistentVolumeClaim ${namespace}/data-${name}-0`,
         `PodDisruptionBudget ${namespace}/${name}`,
         `Service ${namespace}/${name}`,
