@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { dump, load } from 'js-yaml';
+import { unpacked } from '../simulator/compressed.ts';
 import { type Provider, startProvider } from '../simulator/github-oidc.ts';
 import { leaksIn, type Places, type Secret, shownOf } from '../simulator/leaks.ts';
 import { sightsOf, watchProcesses } from '../simulator/processes.ts';
@@ -246,7 +247,10 @@ it('nobody sees a secret in what the runs left: objects of every kind, events, a
   const keys = objects.filter(holdsKey).map(({ data }) => linesOfKey(digText(data, 'tls.key')));
   expect(keys.length).toBeGreaterThanOrEqual(4);
   const places: Places = {
-    objects: JSON.stringify(objects.filter((object) => !holdsKey(object))),
+    objects: JSON.stringify(
+      objects.filter((object) => !holdsKey(object)),
+      unpacked,
+    ),
     'the audit log': auditLog === '' ? '' : readFileSync(auditLog).subarray(auditFrom).toString('utf8'),
   };
   const all = [...everySecret(), ...keys.flat().map((value) => ({ name: 'private key', value }))];

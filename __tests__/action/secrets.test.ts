@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { dump } from 'js-yaml';
+import { unpacked } from '../../simulator/compressed.ts';
 import { type Provider, startProvider } from '../../simulator/github-oidc.ts';
 import type { SimulatedRequest } from '../../simulator/http.ts';
 import { resourceOf } from '../../simulator/kubernetes/resources.ts';
@@ -506,10 +508,16 @@ function secretsOf(inputs: Values, main: Ending, { world, provider }: Stage): Se
 function traces({ cluster }: World, requests: RecordedRequest[]): Places {
   const isLogin = (request: RecordedRequest): boolean => /\/v1\/auth\/.*\/login$/.test(request.path);
   return {
-    objects: JSON.stringify(cluster.store.contents('demo').filter(({ object }) => object.kind !== 'Secret')),
+    objects: JSON.stringify(
+      cluster.store.contents('demo').filter(({ object }) => object.kind !== 'Secret'),
+      unpacked,
+    ),
     'the paths of requests': requests.map((request) => request.path).join('\n'),
     'the user agents': requests.map(({ userAgent }) => userAgent).join('\n'),
-    'the bodies of requests': JSON.stringify(requests.filter((request) => !isLogin(request)).map(({ body }) => body)),
+    'the bodies of requests': JSON.stringify(
+      requests.filter((request) => !isLogin(request)).map(({ body }) => body),
+      unpacked,
+    ),
   };
 }
 
@@ -533,6 +541,21 @@ test('the check finds what a run leaves in objects, and in the paths and bodies 
   expect(leaksIn([{ name: 'it', value: planted }], places)).toEqual([
     'it in objects (plain)',
     'it in the paths of requests (plain)',
+    'it in the bodies of requests (plain)',
+  ]);
+});
+
+test('the check finds what a run leaves compressed', async () => {
+  const world = await startWorld();
+  const before = world.requests.length;
+  const planted = sentinel('planted');
+  const packed = gzipSync(JSON.stringify({ planted })).toString('base64');
+  const inventory = { metadata: { name: 'x' }, binaryData: { 'last-good.json.gz': packed } };
+  await world.kube('POST', '/api/v1/namespaces/demo/configmaps', { apiVersion: 'v1', kind: 'ConfigMap', ...inventory });
+  const places = traces(world, world.requests.slice(before));
+  await world.close();
+  expect(leaksIn([{ name: 'it', value: planted }], places)).toEqual([
+    'it in objects (plain)',
     'it in the bodies of requests (plain)',
   ]);
 });

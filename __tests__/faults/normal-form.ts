@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { gunzipSync } from 'node:zlib';
+import { unpacked } from '../../simulator/compressed.ts';
 import type { StoredObject } from '../../simulator/kubernetes/object-store.ts';
 import { RESOURCES } from '../../simulator/kubernetes/resources.ts';
 import type { Simulator } from '../../simulator/simulator.ts';
@@ -67,7 +67,7 @@ function vaultState({ vault }: Simulator): [string, string][] {
 const CHANCE = new Set(['uid', 'resourceVersion', 'generation', 'observedGeneration', 'revision', 'renewTime']);
 
 function withoutChance(object: StoredObject): StoredObject {
-  const { metadata, data, binaryData, ...rest } = object;
+  const { metadata, data, ...rest } = object;
   const managedFields = (metadata.managedFields ?? [])
     .map(({ time: _, ...entry }) => entry)
     .sort((a, b) => (textOf(a) < textOf(b) ? -1 : 1));
@@ -75,25 +75,16 @@ function withoutChance(object: StoredObject): StoredObject {
   return {
     ...rest,
     metadata: { ...metadata, managedFields: managedFields as typeof metadata.managedFields },
-    ...(isJsonObject(binaryData) ? { binaryData: unpacked(binaryData) } : {}),
     ...(data === undefined ? {} : { data: isSecret ? Object.keys(data).sort() : data }),
     ...(object.kind === 'Lease' ? { spec: { held: digText(object, 'spec', 'holderIdentity') !== '' } } : {}),
   } as StoredObject;
 }
 
-/** What is stored compressed, as the last good state is. */
-function unpacked(binaryData: JsonObject): JsonObject {
-  const entries = Object.entries(binaryData).map(([key, value]): [string, Json] => [
-    key,
-    JSON.parse(gunzipSync(Buffer.from(String(value), 'base64')).toString('utf8')),
-  ]);
-  return Object.fromEntries(entries);
-}
-
 /** JSON with keys in order, and without what is left to chance. */
 function textOf(value: Json): string {
-  const ordered = JSON.stringify(value, (key, part: Json) => {
+  const ordered = JSON.stringify(value, (key, packed: Json) => {
     if (CHANCE.has(key)) return undefined;
+    const part = unpacked(key, packed);
     if (!isJsonObject(part)) return part;
     return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
   });

@@ -415,13 +415,21 @@ export const INPUTS = {
     default: true,
     sentence: 'Wait until every server is ready and JetStream has a leader.',
   }),
+  failed_install: choice({
+    group: 'Behaviour',
+    options: ['keep', 'remove'],
+    default: 'keep',
+    sentence:
+      'What becomes of a first install that fails: it is left for a look (keep), or all that it made is removed again, which needs the permissions of mode destroy (remove).',
+  }),
   timeout: integer({
     group: 'Behaviour',
     min: 30,
     max: 7200,
     unit: 'seconds',
     default: 600,
-    sentence: 'How long a run may take, waiting included.',
+    sentence:
+      'How long a run may take, waiting included; a rollback, or the removal of a failed install, may take as long again.',
   }),
   remove_module_leftovers: boolean({
     group: 'Behaviour',

@@ -12,6 +12,7 @@ import { waitForRollout } from '../reconcile/rollout.ts';
 import { settle } from '../reconcile/settle.ts';
 import { whileHeld } from '../reconcile/while-held.ts';
 import { writePlan } from '../reconcile/write.ts';
+import { checkRemoval, isFirstInstall, leftWords, removeFailedInstall, withWords } from './failed-install.ts';
 import type { Mode, RunPorts } from './mode.ts';
 import { open } from './opening.ts';
 
@@ -25,6 +26,7 @@ const MOST_PASSES = 2;
 export const apply: Mode = async (inputs, ports, report) => {
   const { context, target, intent, plan } = await open(inputs, ports, report);
   ports.setOutputs({ rolled_back: 'false' });
+  if (inputs.failed_install === 'remove' && isFirstInstall(intent, plan)) await checkRemoval(context, target, intent);
   if (!isEmpty(plan)) return converge(context, ports, target);
   ports.log.info('Nothing to change: no write to Kubernetes or Vault.');
   if (!inputs.wait) return;
@@ -35,31 +37,44 @@ export const apply: Mode = async (inputs, ports, report) => {
 /** Under the lock: writes what differs, waits, and remembers what was reached; else goes back. */
 async function converge(context: RunContext, ports: RunPorts, target: Target): Promise<void> {
   const { kube, inputs, namespace, name } = context;
+  const attempt: Attempt = { intent: null, isFirst: false, madeNamespace: false, isToBeRemoved: false };
   if (!target.namespaceExists) {
     ports.setOutputs({ changed: 'true' });
     const created = await kube.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
     // Another run may have been faster.
+    attempt.madeNamespace = created !== null;
     if (created !== null) record(context, { action: 'create', object: `Namespace ${namespace}`, fields: [] });
   }
   const lock = { ...context, leaving: ports.leaving, holder: ports.holder, labels: commonLabels(inputs, name) };
-  await withLock(lock, async (assertHeld) => {
-    const writing = whileHeld(context, assertHeld);
-    const attempt: Attempt = { intent: null };
-    try {
-      const { desired, inventory } = await write(writing, ports, target, attempt);
-      if (!inputs.wait) return;
-      await settle(context);
-      await remember(writing, desired, inventory, ports.deployment);
-    } catch (error) {
-      throw await afterFailure(writing, ports, attempt, error);
-    }
-  });
+  try {
+    await withLock(lock, (assertHeld) => reach(whileHeld(context, assertHeld), ports, target, attempt));
+  } catch (error) {
+    const { intent, isToBeRemoved, madeNamespace } = attempt;
+    if (!isToBeRemoved || intent === null || !(error instanceof Problem)) throw error;
+    throw withWords(error, await removeFailedInstall(context, ports, madeNamespace, intent.desired));
+  }
 }
 
 /** How far a run came that may fail. */
 interface Attempt {
   /** What it is about to make of the cluster; null as long as it looks. */
   intent: Intent | null;
+  /** Whether nothing of the cluster was there before. */
+  isFirst: boolean;
+  madeNamespace: boolean;
+  /** Whether it failed and is to leave nothing. */
+  isToBeRemoved: boolean;
+}
+
+async function reach(context: WriteContext, ports: RunPorts, target: Target, attempt: Attempt): Promise<void> {
+  try {
+    const { desired, inventory } = await write(context, ports, target, attempt);
+    if (!context.inputs.wait) return;
+    await settle(context);
+    await remember(context, desired, inventory, ports.deployment);
+  } catch (error) {
+    throw await afterFailure(context, ports, attempt, error);
+  }
 }
 
 /** Looks again, as another run may have written since, and writes what differs now. Resolves to what was found then. */
@@ -67,7 +82,10 @@ async function write(context: WriteContext, ports: RunPorts, target: Target, att
   for (let pass = 1; ; pass++) {
     const intent = await intend(context, { ...target, namespaceExists: true });
     const plan = await compare(context, true, intent);
-    attempt.intent = intent;
+    if (pass === 1) {
+      attempt.isFirst = isFirstInstall(intent, plan);
+      attempt.intent = intent;
+    }
     if (!isEmpty(plan)) {
       ports.setOutputs({ changed: 'true' });
       if (pass > 1) context.log.info('The data volumes exist now: applying what follows from them');
@@ -87,22 +105,33 @@ const ENDS_HERE: ProblemKind[] = ['cancelled', 'connection'];
 async function afterFailure(
   context: WriteContext,
   ports: RunPorts,
-  { intent }: Attempt,
+  attempt: Attempt,
   error: unknown,
 ): Promise<unknown> {
+  const { intent, isFirst } = attempt;
   if (intent === null || !(error instanceof Problem) || ENDS_HERE.includes(error.details.kind)) return error;
+  if (!isHeld(context)) return error;
   context.log.info(`Failed. ${error.message}`);
   const lastGood = lastGoodOf(intent.inventory);
-  if (lastGood === null) return withWords(error, NO_WAY_BACK);
-  const { rolledBack, words } = await rollBack(context, lastGood, intent.desired);
-  ports.setOutputs({ rolled_back: String(rolledBack) });
-  return withWords(error, words);
+  if (lastGood !== null) {
+    const { rolledBack, words } = await rollBack(context, lastGood, intent.desired);
+    ports.setOutputs({ rolled_back: String(rolledBack) });
+    return withWords(error, words);
+  }
+  if (!isFirst) return withWords(error, NO_WAY_BACK);
+  attempt.isToBeRemoved = context.inputs.failed_install === 'remove';
+  return attempt.isToBeRemoved ? error : withWords(error, leftWords(context));
 }
 
 const NO_WAY_BACK =
   'Nothing was rolled back: no run has waited for this cluster and found it whole yet. It is left as it is, and the next run goes on from here.';
 
-/** What failed, its advice, and in a line of its own what came of it. */
-function withWords({ details }: Problem, words: string): Problem {
-  return new Problem({ ...details, next: `${details.next}\n${words}` });
+/** Whether no other run may have taken the lock. */
+function isHeld({ assertHeld }: WriteContext): boolean {
+  try {
+    assertHeld();
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -44,23 +44,42 @@ export const destroy: Mode = async (inputs, ports, report) => {
   const name = await identify(inputs, ports, site);
   const context: RunContext = { ...ports, inputs, report, namespace: inputs.namespace, name, deadline };
   ports.setOutputs({ changed: 'false' });
-  const remains = await findRemains(context, site);
-  const look = await lookIntoVault(context, ports, remains);
   try {
-    const outcome = site.namespaceExists
-      ? await removeInNamespace(context, ports, site, remains, look)
-      : await removeOutside(context, remains, look);
-    conclude(context, outcome);
+    await removeCluster(context, ports, site, () => logIn(inputs, ports));
   } finally {
     ports.setOutputs({ changed: `${report.changes.length > 0}` });
   }
 };
 
+/**
+ * Removes the cluster `name` as the inputs of mode destroy say.
+ *
+ * @param enterVault called before Vault is asked for anything
+ */
+export async function removeCluster(
+  context: RunContext,
+  ports: RunPorts,
+  site: Site,
+  enterVault: () => Promise<void>,
+): Promise<void> {
+  const remains = await findRemains(context, site);
+  const look = await lookIntoVault(context, ports, remains, enterVault);
+  const outcome = site.namespaceExists
+    ? await removeInNamespace(context, ports, site, remains, look)
+    : await removeOutside(context, remains, look);
+  conclude(context, outcome);
+}
+
 /** Logs in and looks, before anything is deleted: a Vault that refuses ends the run, one that is not there does not. */
-async function lookIntoVault(context: RunContext, ports: RunPorts, { vault: places }: Remains): Promise<VaultLook> {
+async function lookIntoVault(
+  context: RunContext,
+  ports: RunPorts,
+  { vault: places }: Remains,
+  enterVault: () => Promise<void>,
+): Promise<VaultLook> {
   try {
     await checkProxy(ports);
-    await logIn(context.inputs, ports);
+    await enterVault();
     for (const place of places) await checkCapabilities(ports.vault, place, context.inputs.mode);
     return await findInVault(ports.vault, places);
   } catch (error) {

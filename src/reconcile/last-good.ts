@@ -13,8 +13,8 @@ import type { Deployment } from './inventory.ts';
 
 /** The last state of a cluster that a run waited for and found whole: what a failed run goes back to. */
 export interface LastGood extends Pick<DesiredState, 'objects' | 'shares' | 'vault'> {
-  /** What waiting and verifying go by; the others of that run are in the objects. */
-  inputs: Pick<Inputs, 'replicas' | 'labels'>;
+  /** What waiting, verifying and going back go by; the others of that run are in the objects. */
+  inputs: Pick<Inputs, 'replicas' | 'labels' | 'helm_version' | 'nats_version'>;
   /** Of the run that reached this state first. */
   deployment: Deployment;
 }
@@ -72,8 +72,14 @@ export function isRemembered(inputs: Inputs, desired: DesiredState, inventory: K
 }
 
 /** What of a state lasts: the budget is that outside of a window, which come and go by themselves. */
-function lasting({ replicas, labels }: Inputs, { objects, shares, vault }: DesiredState): Omit<LastGood, 'deployment'> {
-  return { inputs: { replicas, labels }, objects: objects.map((object) => inWindow(object, null)), shares, vault };
+function lasting(inputs: Inputs, { objects, shares, vault }: DesiredState): Omit<LastGood, 'deployment'> {
+  const { replicas, labels, helm_version, nats_version } = inputs;
+  return {
+    inputs: { replicas, labels, helm_version, nats_version },
+    objects: objects.map((object) => inWindow(object, null)),
+    shares,
+    vault,
+  };
 }
 
 /** Another release may have other parts, and kinds that this one does not know. */

@@ -1,0 +1,89 @@
+import type { DesiredState } from '../desired/state.ts';
+import type { Inputs } from '../inputs/table.ts';
+import { dig, digObjects } from '../json.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { SERVER_CONTAINER } from '../nats/layout.ts';
+import { Problem } from '../problem.ts';
+import { checkPermissions } from '../reconcile/access-check.ts';
+import type { RunContext } from '../reconcile/context.ts';
+import type { Intent } from '../reconcile/look.ts';
+import { destroyAccess } from '../reconcile/permissions.ts';
+import type { Plan } from '../reconcile/plan.ts';
+import { podSelector, podsOf } from '../reconcile/pods.ts';
+import type { Target } from '../reconcile/preflight.ts';
+import { inspectSite } from '../reconcile/remains.ts';
+import { checkCapabilities } from '../vault/preflight.ts';
+import { removeCluster } from './destroy.ts';
+import type { RunPorts } from './mode.ts';
+
+/** Whether nothing of the cluster was there: no inventory, and none of its objects. */
+export function isFirstInstall({ inventory, desired }: Intent, plan: Plan): boolean {
+  const created = new Set(plan.objects.filter(({ action }) => action === 'create').map(({ object }) => object));
+  return inventory === null && desired.objects.every((object) => created.has(object));
+}
+
+/** Throws before anything is written where a first install could not be removed again, as the input asks for. */
+export async function checkRemoval(
+  context: RunContext,
+  { namespaceExists }: Target,
+  { desired }: Intent,
+): Promise<void> {
+  const inputs = removalInputs(context.inputs, !namespaceExists, true);
+  if (namespaceExists) await checkPermissions(context.kube, destroyAccess(inputs), TO_REMOVE);
+  await checkCapabilities(context.vault, desired.vault, inputs.mode);
+}
+
+const TO_REMOVE = 'to remove a first install that fails, as failed_install says';
+
+/** By the inputs of mode destroy; the namespace goes where this run made it. */
+function removalInputs(inputs: Inputs, delete_namespace: boolean, delete_data: boolean): Inputs {
+  return { ...inputs, mode: 'destroy', delete_data, delete_namespace };
+}
+
+/** Removes what a first install made that failed, as mode destroy does. Resolves to what came of it, in words. */
+export async function removeFailedInstall(
+  context: RunContext,
+  ports: RunPorts,
+  madeNamespace: boolean,
+  desired: DesiredState,
+): Promise<string> {
+  const { kube, clock, log } = context;
+  log.info('Removing what this first install has made');
+  try {
+    const inputs = removalInputs(context.inputs, madeNamespace, await areVolumesUnused(context, desired));
+    const removal = { ...context, inputs, deadline: clock.now() + inputs.timeout * 1000 };
+    await removeCluster(removal, ports, await inspectSite(kube, inputs), async () => {});
+    return 'What this first install had made is removed again, as failed_install is remove.';
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return `Removing what this first install had made failed as well. ${reason} The next run goes on from there, by mode apply or by mode destroy.`;
+  }
+}
+
+/** Whether no server has ever run on the data volumes: this run found none, and none of the pods has run yet. */
+async function areVolumesUnused(context: RunContext, { shares }: DesiredState): Promise<boolean> {
+  if (shares.some(({ object }) => object.kind === 'PersistentVolumeClaim')) return false;
+  if (context.report.changes.some(({ action, object }) => action === 'delete' && object.startsWith('Pod ')))
+    return false;
+  return !(await podsOf(context)).some(hasRun);
+}
+
+function hasRun({ status }: KubeObject): boolean {
+  const server = digObjects(status, 'containerStatuses').find(({ name }) => name === SERVER_CONTAINER);
+  const hasBeen = (state: string) =>
+    dig(server, 'state', state) !== undefined || dig(server, 'lastState', state) !== undefined;
+  return hasBeen('running') || hasBeen('terminated') || Number(server?.restartCount ?? 0) > 0;
+}
+
+/** What to do about a first install that failed and was left. */
+export function leftWords({ namespace, name }: RunContext): string {
+  return (
+    `This first install is left for a look: kubectl -n ${namespace} describe pods -l ${podSelector(name)}. ` +
+    'The next run goes on from here; mode destroy removes it, as failed_install: remove would have.'
+  );
+}
+
+/** What failed, its advice, and in a line of its own what came of it. */
+export function withWords({ details }: Problem, words: string): Problem {
+  return new Problem({ ...details, next: `${details.next}\n${words}` });
+}
