@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { Exhaustive, type Tally } from './exhaustive.ts';
 import { FAULTS } from './faults.ts';
 import { SCENARIOS } from './scenarios.ts';
+import { type Turns, takeTurns } from './turns.ts';
 
 /** Shares of a scenario's requests, each in a process of its own. */
 const PARTS = 4;
@@ -17,7 +18,12 @@ interface Share {
   tally: Tally;
 }
 
+/** In place of a scenario: two runs at once, beginning at one of so many requests. */
+const TURNS = 'turns';
+const EVERY = 10;
+
 async function disturb(name: string, part: number, parts: number): Promise<void> {
+  if (name === TURNS) return report(await takeTurns(EVERY));
   const scenario = SCENARIOS[name];
   if (scenario === undefined)
     throw new Error(`no such scenario: ${name}; known are ${Object.keys(SCENARIOS).join(', ')}`);
@@ -25,13 +31,19 @@ async function disturb(name: string, part: number, parts: number): Promise<void>
   const places = exhaustive.places.filter((_, index) => index % parts === part);
   for (const fault of Object.keys(FAULTS)) {
     const share: Share = { scenario: name, fault, tally: await exhaustive.tally(fault, places) };
-    if (process.send === undefined) console.log(fault, countsOf([share.tally]), share.tally.findings);
-    else process.send(share);
+    report(share);
   }
   await exhaustive.close();
 }
 
-function start(args: string[], take: (share: Share) => void): Promise<void> {
+/** To the process that waits for it, or to who started just this. */
+function report(result: Share | Turns): void {
+  if (process.send !== undefined) process.send(result);
+  else if ('pairs' in result) console.log(result);
+  else console.log(result.fault, countsOf([result.tally]), result.tally.findings);
+}
+
+function start(args: string[], take: (result: Share | Turns) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = fork(import.meta.filename, args);
     child.on('message', take);
@@ -42,13 +54,18 @@ function start(args: string[], take: (share: Share) => void): Promise<void> {
 async function disturbAll(): Promise<void> {
   const started = performance.now();
   const shares: Share[] = [];
+  const turns: Turns = { pairs: 0, findings: [] };
   const waiting = Object.keys(SCENARIOS).flatMap((name) =>
     Array.from({ length: PARTS }, (_, part) => [name, String(part), String(PARTS)]),
   );
-  const take = (share: Share): void => {
-    shares.push(share);
-    for (const finding of share.tally.findings) console.log(`${share.scenario}: ${finding}`);
+  const take = (result: Share | Turns): void => {
+    if ('pairs' in result) Object.assign(turns, result);
+    else shares.push(result);
+    const findings =
+      'pairs' in result ? result.findings : result.tally.findings.map((words) => `${result.scenario}: ${words}`);
+    for (const finding of findings) console.log(finding);
   };
+  waiting.unshift([TURNS]);
   await Promise.all(
     Array.from({ length: availableParallelism() }, async () => {
       for (let args = waiting.shift(); args !== undefined; args = waiting.shift()) await start(args, take);
@@ -61,9 +78,10 @@ async function disturbAll(): Promise<void> {
     }
   }
   const tallies = shares.map(({ tally }) => tally);
+  console.log(`Two runs at once: ${turns.pairs} pairs, ${turns.findings.length} findings`);
   const seconds = Math.round((performance.now() - started) / 1000);
   console.log(`All together: ${countsOf(tallies)}; ${seconds} s.`);
-  if (tallies.some(({ findings }) => findings.length > 0)) process.exitCode = 1;
+  if ([turns, ...tallies].some(({ findings }) => findings.length > 0)) process.exitCode = 1;
 }
 
 function countsOf(tallies: Tally[]): string {
