@@ -62,6 +62,7 @@ const OF_THE_SANDBOX = [
   'e2e/attacks-module.test.ts',
   'e2e/client-rotation.test.ts',
   'e2e/upgrade.test.ts',
+  'e2e/disturbances.test.ts',
 ];
 
 function testInOtherCluster(jestArguments: string[]): Promise<number> {
