@@ -4,7 +4,7 @@ import type { Simulator } from '../../simulator/simulator.ts';
 import { Problem } from '../../src/problem.ts';
 import { FAULTS, patienceWith } from './faults.ts';
 import { differencesOf, leftState, type NormalForm, wantedState } from './normal-form.ts';
-import { type Outcome, type Process, startProcess } from './process.ts';
+import { type Process, startProcess } from './process.ts';
 import type { VirtualTime } from './virtual-time.ts';
 import { type Furniture, startWorld, undisturbed, type Values, type World, wordsOf } from './world.ts';
 
@@ -29,6 +29,8 @@ export interface Tally {
   killed: number;
   /** Of requests that the disturbed run did not make: how often it asks how far the cluster is depends on the machine. */
   notReached: number;
+  /** That were ended where they went on as the undisturbed run. */
+  wentOn: number;
   /** What was left, where nobody else has left just that: each time the next run was made. */
   statesLeft: number;
   findings: string[];
@@ -41,7 +43,20 @@ const ANSWERS_ABOUT_TOKENS = /\/v1\/auth\/(approle\/login|token\/revoke-self)$/;
 const HASTE = 100;
 const CARE = 3_000;
 
-/** A simulated world in which one run is disturbed again and again. */
+/** What a run has asked for, and how often, and what there is at that moment. */
+interface Stand {
+  asked: Map<string, number>;
+  state: string;
+}
+
+/** Of so many runs that go on as the undisturbed one did, one is not ended there but followed to its end. */
+const FOLLOWED = 8;
+
+/**
+ * A simulated world in which one run is disturbed again and again. What a run does next follows from what it was answered, and
+ * that from what there is: one that has asked the same as the undisturbed run, but for one request again, and finds the same
+ * there before one of its writes, goes on as that did, and is mostly ended there.
+ */
 export class Exhaustive {
   readonly #simulator: Simulator;
   readonly #time: VirtualTime;
@@ -49,7 +64,9 @@ export class Exhaustive {
   readonly #restore: () => void;
   readonly #began: number;
   readonly #wanted: NormalForm;
+  readonly #stands: Map<string, Stand>;
   readonly places: Place[];
+  #goingOn = 0;
   /** What disturbed runs have left and the next ones have made good. */
   readonly #known = new Set<string>();
 
@@ -57,7 +74,7 @@ export class Exhaustive {
     { simulator, time }: World,
     inputs: Values,
     start: { restore: () => void; began: number },
-    undisturbed: { wanted: NormalForm; places: Place[] },
+    undisturbed: { wanted: NormalForm; places: Place[]; stands: Map<string, Stand> },
   ) {
     this.#simulator = simulator;
     this.#time = time;
@@ -66,6 +83,7 @@ export class Exhaustive {
     this.#began = start.began;
     this.#wanted = undisturbed.wanted;
     this.places = undisturbed.places;
+    this.#stands = undisturbed.stands;
   }
 
   static async prepare({ before, inputs, furniture }: Scenario): Promise<Exhaustive> {
@@ -78,11 +96,18 @@ export class Exhaustive {
     start.restore();
     time.set(start.began);
     const seen = simulator.requests.length;
+    const stands = new Map<string, Stand>();
+    beforeEachWrite(simulator, (request) => {
+      const asked = countsOf(simulator.requests.slice(seen));
+      stands.set(turnOf(request, asked), { asked, state: leftState(simulator) });
+    });
     await undisturbed(world, inputs);
+    simulator.faults.clear();
     const places = placesOf(simulator.requests.slice(seen));
     return new Exhaustive(world, { ...world.inputs, ...inputs }, start, {
       wanted: wantedState(simulator),
       places,
+      stands,
     });
   }
 
@@ -98,6 +123,7 @@ export class Exhaustive {
       failed: 0,
       killed: 0,
       notReached: 0,
+      wentOn: 0,
       statesLeft: 0,
       findings: [],
     };
@@ -109,11 +135,12 @@ export class Exhaustive {
     let attempt = await this.#attempt(fault, place, HASTE);
     // A machine that does much else may have taken a slow answer for none.
     if (attempt.wrong.length > 0) attempt = await this.#attempt(fault, place, CARE);
-    const { struck, outcome, wrong, isNew } = attempt;
+    const { struck, outcome, wrong, isNew, goesOn } = attempt;
     tally.cases += 1;
     tally[outcome.end] += 1;
     if (!struck) tally.notReached += 1;
     if (isNew) tally.statesLeft += 1;
+    if (goesOn) tally.wentOn += 1;
     const name = `${place.request.method} ${place.request.path} (${place.nth}) meets ${fault}`;
     tally.findings.push(...wrong.map((words) => `${name}: ${words}`));
   }
@@ -122,7 +149,8 @@ export class Exhaustive {
     this.#restore();
     this.#time.set(this.#began);
     this.#simulator.requests.length = 0;
-    const { struck, outcome } = await this.#runWith(fault, place, patience);
+    const { struck, outcome, goesOn } = await this.#runWith(fault, place, patience);
+    if (goesOn) return { struck, outcome, wrong: [], isNew: false, goesOn };
     const wrong =
       outcome.end === 'done'
         ? differencesOf(this.#wanted, wantedState(this.#simulator))
@@ -139,16 +167,13 @@ export class Exhaustive {
       wrong.push(...later);
       if (later.length === 0) this.#known.add(left);
     }
-    return { struck, outcome, wrong, isNew };
+    return { struck, outcome, wrong, isNew, goesOn };
   }
 
-  async #runWith(
-    fault: string,
-    { request, nth }: Place,
-    patience: number,
-  ): Promise<{ struck: boolean; outcome: Outcome }> {
+  async #runWith(fault: string, { request, nth }: Place, patience: number) {
     const { faults } = this.#simulator;
     let struck = false;
+    let goesOn = false;
     let process: Process | undefined;
     const effect = FAULTS[fault]?.(request);
     if (effect === undefined) throw new Error(`no such fault: ${fault}`);
@@ -164,10 +189,30 @@ export class Exhaustive {
         if (effect.effect === 'hang') this.#time.pass(patienceWith(request));
       },
     });
+    const mayGoOn = effect.effect !== 'kill' && effect.effect !== 'cancel';
+    beforeEachWrite(this.#simulator, (write) => {
+      if (!mayGoOn || !struck || goesOn || !this.#isAsUndisturbed(write, request)) return;
+      this.#goingOn += 1;
+      goesOn = this.#goingOn % FOLLOWED !== 0;
+      if (goesOn) process?.kill();
+    });
     process = startProcess(this.#time, this.#inputs, { patience });
     const outcome = await this.#time.during(process.ended);
     faults.clear();
-    return { struck, outcome };
+    // What a dead process has sent may arrive still.
+    await this.#time.settled();
+    return { struck, goesOn, outcome: goesOn ? ({ end: 'done' } as const) : outcome };
+  }
+
+  /** Whether a run that comes to this write has asked the same as the undisturbed one, but for one request again. */
+  #isAsUndisturbed(write: RecordedRequest, disturbed: RecordedRequest): boolean {
+    const asked = countsOf(this.#simulator.requests);
+    const place = placeOf(disturbed);
+    asked.set(place, (asked.get(place) ?? 0) - 1);
+    const stand = this.#stands.get(turnOf(write, asked));
+    if (stand === undefined || stand.asked.size !== asked.size) return false;
+    if ([...asked].some(([place, count]) => stand.asked.get(place) !== count)) return false;
+    return stand.state === leftState(this.#simulator);
   }
 
   /** What is wrong with the next run, and with the one after that, which must have nothing to write. */
@@ -184,6 +229,29 @@ export class Exhaustive {
     if (writes.length > 0) wrong.push(`the run after the next writes: ${writes.join(', ')}`);
     return wrong;
   }
+}
+
+/** Calls back when a write has arrived, before anything comes of it. */
+function beforeEachWrite({ faults }: Simulator, tell: (request: RecordedRequest) => void): void {
+  faults.add({
+    effect: 'none',
+    matches: (request) => {
+      if (writesIn([request]).length > 0) tell(request);
+      return false;
+    },
+  });
+}
+
+/** How often each place was asked at. */
+function countsOf(requests: RecordedRequest[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const request of requests) counts.set(placeOf(request), (counts.get(placeOf(request)) ?? 0) + 1);
+  return counts;
+}
+
+/** The request, and the how manieth of its place it is. */
+function turnOf(request: RecordedRequest, asked: Map<string, number>): string {
+  return `${asked.get(placeOf(request))} ${placeOf(request)}`;
 }
 
 /** What is asked for, the same in every run. */

@@ -90,6 +90,7 @@ function countsOf(tallies: Tally[]): string {
     `${sum(({ cases }) => cases)} cases, ${sum(({ done }) => done)} succeeded, ` +
     `${sum(({ failed }) => failed)} failed with a clear error, ${sum(({ killed }) => killed)} killed, ` +
     `${sum(({ notReached }) => notReached)} never met it, ` +
+    `${sum(({ wentOn }) => wentOn)} seen to go on as an undisturbed run and ended there, ` +
     `${sum(({ statesLeft }) => statesLeft)} states left to go on from, ${sum(({ findings }) => findings.length)} findings`
   );
 }

@@ -87,7 +87,12 @@ export class VirtualTime {
     }
   }
 
-  /** Resolves once no request is in progress and nothing happens any more, or at once when `isDone`. */
+  /** Resolves once no request is in progress and nothing happens any more. */
+  settled(): Promise<void> {
+    return this.#quiet(() => false);
+  }
+
+  /** The same, or at once when `isDone`. */
   async #quiet(isDone: () => boolean): Promise<void> {
     const { requests } = this.#simulator;
     let seen = requests.length;
