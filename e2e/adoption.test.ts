@@ -66,7 +66,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await admin?.close();
   await leaveNamespace(namespace);
-  await removeRoles([namespace, 'vault']);
+  await removeRoles([namespace, 'vault'], 'adoption');
   await removeStack(cluster);
   kube.close();
 });
@@ -81,8 +81,8 @@ async function deployer(): Promise<string> {
   const granted = rolesFor(namespace).filter((role) => role.namespace !== 'node-image-cache');
   const roles = [...granted, adoption].map((role, index) => ({ role, name: `e2e-adoption-${index}` }));
   const text = await kubeconfigOfAccount(namespace, 'deployer');
-  for (const { name, role } of roles) await makeRole(name, role);
-  for (const { name, role } of roles) await bindRole(name, role, account);
+  for (const { name, role } of roles) await makeRole(name, role, 'adoption');
+  for (const { name, role } of roles) await bindRole(name, role, account, 'adoption');
   await untilGranted([...granted, adoption], account);
   return text;
 }

@@ -37,6 +37,30 @@ describe('outsiders', () => {
     expect(outsiders(withoutZero)).toEqual(['nats-a-0']);
   });
 
+  it('are also those that it hears nothing of, though they answer', () => {
+    const heard = (active: number, current = false) =>
+      reportsWith(['nats-a-2']).map((report) =>
+        report.server === 'nats-a-1'
+          ? {
+              ...report,
+              jsz: {
+                config: {},
+                meta_cluster: {
+                  leader: 'nats-a-1',
+                  replicas: [
+                    { name: 'nats-a-0', current, active },
+                    { name: 'nats-a-2', current: true, active: 3e8 },
+                  ],
+                },
+              },
+            }
+          : report,
+      );
+    expect(outsiders(heard(12e9))).toEqual(['nats-a-0']);
+    expect(outsiders(heard(2e9))).toEqual([]);
+    expect(outsiders(heard(12e9, true))).toEqual([]);
+  });
+
   it('cannot be told without a leader, or while a server is silent', () => {
     expect(outsiders(reportsWith([], ''))).toEqual([]);
     expect(

@@ -31,12 +31,20 @@ export function metaLeader(reports: ServerReport[]): string {
   );
 }
 
-/** The servers that JetStream's meta leader does not count among its peers; none are told while there is no leader to ask. */
+/** Nanoseconds without a word to the meta leader, which asks for one every second. */
+const SILENT = 10e9;
+
+/**
+ * The servers that JetStream's meta leader does not count among its peers, or hears nothing of though they answer here; none
+ * are told while there is no leader to ask.
+ */
 export function outsiders(reports: ServerReport[]): string[] {
   const leader = metaLeader(reports);
   const view = reports.find(({ server }) => server === leader)?.jsz ?? undefined;
   if (view === undefined || reports.some(({ jsz }) => jsz === null)) return [];
-  const peers = digObjects(view, 'meta_cluster', 'replicas').map((peer) => digText(peer, 'name'));
+  const peers = digObjects(view, 'meta_cluster', 'replicas')
+    .filter(({ current, active }) => current === true || Number(active ?? 0) < SILENT)
+    .map((peer) => digText(peer, 'name'));
   return reports.map(({ server }) => server).filter((server) => server !== leader && !peers.includes(server));
 }
 
