@@ -10,7 +10,7 @@ test('the demo of the README shows a cluster from nothing, no write with the sam
   ).toEqual([
     [28, 7, 0],
     [0, 0, 0],
-    [8, 0, 0],
+    [11, 0, 0],
   ]);
   expect(stdout).toContain('nats_url                tls://nats-');
   expect(stdout).toContain('**Nothing to change.**');

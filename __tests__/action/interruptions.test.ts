@@ -70,6 +70,7 @@ test('a run that is killed before the servers load what it wrote is completed by
   while (world.requests.filter(isTouch).length < 6) await new Promise((resolve) => setTimeout(resolve, 5));
   step.process.kill('SIGKILL');
   await step.ended;
+  await world.kube('DELETE', LEASE);
   expect(world.nats.outdated()).toEqual(['nats-0', 'nats-1', 'nats-2']);
   const next = await world.apply(inputs);
   expect(next.errors).toEqual([]);
