@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { resourceOf } from '../../simulator/kubernetes/resources.ts';
 import { type Ending, type Step, startMain, type Values } from '../../simulator/runner.ts';
 import { dig, type JsonObject } from '../../src/json.ts';
+import { MANAGER } from '../../src/manager.ts';
 import { during, startWorld, type World, writesTo } from './world.ts';
 
 const TYPO = { nats_image: 'registry.example/nats:typo' };
@@ -51,6 +52,23 @@ async function applied(inputs: Values = {}): Promise<Ending> {
   const ending = await world.apply(inputs);
   expect(ending.errors).toEqual([]);
   return ending;
+}
+
+const CLAIMS = '/api/v1/namespaces/demo/persistentvolumeclaims';
+
+/** As the CronJob does it: by an apply of the whole budget, as this action. */
+async function openWindow(): Promise<void> {
+  const path = '/apis/policy/v1/namespaces/demo/poddisruptionbudgets/nats';
+  const budget = world.cluster.get({ resource: resourceOf('PodDisruptionBudget'), namespace: 'demo', name: 'nats' });
+  const { name, labels, annotations } = budget.metadata;
+  const start = { 'panfactum.com/voluntary-disruption-window-start': '1790726400' };
+  const open = {
+    apiVersion: 'policy/v1',
+    kind: 'PodDisruptionBudget',
+    metadata: { name, labels, annotations: { ...annotations, ...start } },
+    spec: { ...(budget.spec as JsonObject), maxUnavailable: 1 },
+  };
+  await world.kube('PATCH', `${path}?fieldManager=${MANAGER}&force=true`, open, 'application/apply-patch+yaml');
 }
 
 /** A quota that refuses writes of that path: one, or all from the nth on. */
@@ -124,6 +142,17 @@ test('a quota that refuses the StatefulSet has what was written before taken bac
   expect(loaded()).toEqual(before);
 });
 
+test('a StatefulSet that somebody made anew meanwhile keeps what it does not allow to change', async () => {
+  await applied();
+  const target = { resource: resourceOf('StatefulSet'), namespace: 'demo', name: 'nats' };
+  const made = world.cluster.get(target);
+  const spec = { ...(made.spec as JsonObject), podManagementPolicy: 'OrderedReady' };
+  world.cluster.store.put(target.resource, { ...made, spec });
+  refuse('/statefulsets/nats');
+  expect((await world.apply({ log_level: 'debug' })).errors[0]).toMatch(ROLLED_BACK);
+  expect(dig(world.cluster.get(target).spec, 'podManagementPolicy')).toBe('OrderedReady');
+});
+
 test('without wait a refused write is taken back as well, and nobody waits for that', async () => {
   await applied();
   const before = objects();
@@ -132,6 +161,33 @@ test('without wait a refused write is taken back as well, and nobody waits for t
   const failed = await world.apply({ wait: 'false', ...TYPO, voluntary_disruptions_enabled: 'false' });
   expect(failed.errors[0]).toMatch(/Rolled back: .*is written again\. As wait is false, nobody waited for it\./);
   expect(objects()).toEqual(before);
+});
+
+test('what is shared with others is taken back, and a disruption window that opened meanwhile stays open', async () => {
+  await world.close();
+  world = await startWorld({ namespaces: ['demo', 'node-image-cache'] });
+  const cache = '/api/v1/namespaces/node-image-cache/configmaps';
+  await world.kube('POST', cache, {
+    metadata: { name: 'pinned-images-amd64' },
+    data: { theirs: 'docker.io/acme/app:1' },
+  });
+  const windows = { voluntary_disruption_window_enabled: 'true' };
+  await applied(windows);
+  await openWindow();
+  const shared = async () =>
+    [await world.kube('GET', `${cache}/pinned-images-amd64`), await world.kube('GET', `${CLAIMS}/data-nats-0`)].map(
+      (object) => [dig(object, 'metadata', 'labels'), dig(object, 'metadata', 'annotations'), dig(object, 'data')],
+    );
+  const before = [objects(), await shared()];
+  refuse('/statefulsets/nats');
+  const failed = await world.apply({
+    ...windows,
+    ...CHANGE,
+    labels: 'team: messaging',
+    kubectl_image: 'kubectl:other',
+  });
+  expect(failed.errors[0]).toMatch(ROLLED_BACK);
+  expect([objects(), await shared()]).toEqual(before);
 });
 
 test('a refused certificate has the roles in Vault taken back, and is asked for again', async () => {
@@ -266,4 +322,8 @@ test('what a run without changes finds whole is remembered once', async () => {
   const writes = await world.writesDuring(async () => expect((await applied()).outputs.changed).toBe('false'));
   expect(withoutLease(writes)).toEqual(['PATCH /api/v1/namespaces/demo/configmaps/nats-inventory']);
   expect(await world.writesDuring(() => applied())).toEqual([]);
+  await world.kube('DELETE', '/apis/networking.k8s.io/v1/namespaces/demo/networkpolicies/nats');
+  const repaired = await applied();
+  expect(repaired.log).toContain('Created NetworkPolicy demo/nats');
+  expect(repaired.log).not.toContain('Remembered');
 });

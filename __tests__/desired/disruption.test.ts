@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { windowNotices } from '../../src/desired/disruption/notices.ts';
+import { inWindow } from '../../src/desired/disruption.ts';
 import type { DesiredState, TargetFacts } from '../../src/desired/state.ts';
 import { INPUTS, type Inputs } from '../../src/inputs/table.ts';
 import { dig, digText, type Json } from '../../src/json.ts';
@@ -30,6 +31,13 @@ function variables(object: KubeObject): { [name: string]: string } {
   const entries = Array.isArray(env) ? env : [];
   return Object.fromEntries(entries.map((entry) => [digText(entry, 'name'), digText(entry, 'value')]));
 }
+
+test('a budget with windows is the same again once it was in one and out of it; another one is never in a window', () => {
+  const open = budget(WINDOWS, { windowStart: '1790726400' });
+  expect(inWindow(open, null)).toEqual(budget(WINDOWS));
+  expect(inWindow(budget(WINDOWS), '1790726400')).toEqual(open);
+  expect(inWindow(budget({}), '1790726400')).toEqual(budget({}));
+});
 
 describe('the budget', () => {
   const withoutWindows: [string, Partial<Inputs>, number][] = [

@@ -109,7 +109,7 @@ function checkMount({ vault_internal_pki_backend_mount_path: wanted, namespace }
 }
 
 /** What the API server lets nobody change, without what it added itself to the claim templates. */
-function immutableFields({ spec }: KubeObject): ImmutableFields {
+export function immutableFields({ spec }: KubeObject): ImmutableFields {
   const selector = dig(spec, 'selector');
   return {
     podManagementPolicy: digText(spec, 'podManagementPolicy'),

@@ -10,7 +10,7 @@ import { restartMark, storageLimits } from '../nats/restart.ts';
 import { isCancelled } from '../problem.ts';
 import type { RunContext, WriteContext } from './context.ts';
 import { checkDowngrade } from './downgrade.ts';
-import { runningServers } from './facts.ts';
+import { immutableFields, runningServers } from './facts.ts';
 import type { Deployment } from './inventory.ts';
 import type { LastGood } from './last-good.ts';
 import { isEmpty, makePlan } from './plan.ts';
@@ -96,7 +96,7 @@ async function wayBack(
   const running = live.statefulSet === null ? null : await runningServers(context.kube, live.statefulSet);
   const adapted = objects.map((object) => {
     if (object.kind === 'StatefulSet')
-      return withRestartMark(object, (mark) => restartMark(mark, running, storageLimits(conf)));
+      return asLive(object, live.statefulSet, (mark) => restartMark(mark, running, storageLimits(conf)));
     return inWindow(object, live.budget?.metadata.annotations?.[WINDOW_START] ?? null);
   });
   return {
@@ -108,12 +108,16 @@ async function wayBack(
   };
 }
 
-/** Servers that took larger limits by a reload only have the former again after a restart. */
-function withRestartMark(statefulSet: KubeObject, next: (mark: string) => string): KubeObject {
-  const copy = structuredClone(statefulSet);
-  const annotations = dig(copy.spec, 'template', 'metadata', 'annotations');
-  if (isJsonObject(annotations)) annotations[RESTART_HASH] = next(digText(annotations, RESTART_HASH));
-  return copy;
+/**
+ * With what a live StatefulSet does not allow to change, as somebody may have made it anew since. Servers that took larger
+ * limits by a reload only have the former again after a restart.
+ */
+function asLive(object: KubeObject, live: KubeObject | null, nextMark: (mark: string) => string): KubeObject {
+  const statefulSet = structuredClone(object);
+  const annotations = dig(statefulSet.spec, 'template', 'metadata', 'annotations');
+  if (isJsonObject(annotations)) annotations[RESTART_HASH] = nextMark(digText(annotations, RESTART_HASH));
+  if (live !== null && isJsonObject(statefulSet.spec)) Object.assign(statefulSet.spec, immutableFields(live));
+  return statefulSet;
 }
 
 /** The shares in what still exists; what the failed run shared besides is taken back by a share of nothing. */
