@@ -106,6 +106,7 @@ describe.each(scenarios)('a cluster %s', (_, { namespace, version, metricsPort, 
       reader_creds_secret: `${name}-reader-creds`,
       match_labels: expect.stringContaining(name),
       changed: 'true',
+      rolled_back: 'false',
     });
     expect(pods.map((pod) => pod.name).sort()).toEqual([0, 1, 2].map((ordinal) => `${name}-${ordinal}`));
     const everywhere = await kube.list('/api/v1/pods');
