@@ -4,6 +4,7 @@ import { writeBudget } from '../../src/reconcile/budget.ts';
 import { contextWith } from './context.ts';
 
 const START = 'panfactum.com/voluntary-disruption-window-start';
+const WINDOWS = { 'panfactum.com/voluntary-disruption-window-seconds': '3600' };
 
 function budget(annotations: { [key: string]: string }, maxUnavailable: number): KubeObject {
   const metadata = { name: 'nats-a', namespace: 'demo', annotations };
@@ -13,15 +14,22 @@ function budget(annotations: { [key: string]: string }, maxUnavailable: number):
 test('a window that opened since the comparison stays open', async () => {
   const context = contextWith();
   context.kube.put(budget({ [START]: '1760000000' }, 1));
-  await expect(writeBudget(context, budget({}, 0), {})).resolves.toBe(false);
+  await expect(writeBudget(context, budget(WINDOWS, 0), {})).resolves.toBe(false);
   expect(context.kube.writes).toEqual([]);
 });
 
 test('a window that closed since the comparison stays closed', async () => {
   const context = contextWith();
   context.kube.put(budget({}, 0));
-  await expect(writeBudget(context, budget({ [START]: '1760000000' }, 1), {})).resolves.toBe(false);
+  await expect(writeBudget(context, budget({ ...WINDOWS, [START]: '1760000000' }, 1), {})).resolves.toBe(false);
   expect(context.kube.writes).toEqual([]);
+});
+
+test('a window that is open ends where no windows are wanted any more', async () => {
+  const context = contextWith();
+  context.kube.put(budget({ ...WINDOWS, [START]: '1760000000' }, 1));
+  await expect(writeBudget(context, budget({}, 0), {})).resolves.toBe(true);
+  expect(context.kube.stored('PodDisruptionBudget', 'nats-a').spec).toEqual({ maxUnavailable: 0 });
 });
 
 test('a budget that changed between reading and writing is read again', async () => {

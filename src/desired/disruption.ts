@@ -78,13 +78,18 @@ function windowedBudget(inputs: Inputs, names: Names, id: string, start: string 
   return inWindow(windowed, start);
 }
 
+/** Whether it is the budget of a cluster with windows: that of one without is the same at any time. */
+export function hasWindowsIn({ metadata }: KubeObject): boolean {
+  return metadata.annotations?.[WINDOW_SECONDS] !== undefined;
+}
+
 /**
  * The budget of a cluster with windows as it is in one that opened at `start`, or outside of windows (null). Any other
  * object is as it was.
  */
 export function inWindow(object: KubeObject, start: string | null): KubeObject {
   const { [WINDOW_START]: _before, ...annotations } = object.metadata.annotations ?? {};
-  if (annotations[WINDOW_SECONDS] === undefined || !isJsonObject(object.spec)) return object;
+  if (!hasWindowsIn(object) || !isJsonObject(object.spec)) return object;
   return {
     ...object,
     metadata: { ...object.metadata, annotations: { ...annotations, ...(start ? { [WINDOW_START]: start } : {}) } },

@@ -1,4 +1,4 @@
-import { WINDOW_START } from '../desired/disruption.ts';
+import { hasWindowsIn, WINDOW_START } from '../desired/disruption.ts';
 import { type ApplyOptions, describe } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { Problem } from '../problem.ts';
@@ -8,7 +8,7 @@ const MOST_ATTEMPTS = 5;
 
 /**
  * Applies the PodDisruptionBudget as it was read: a window that its CronJobs opened or closed since the comparison would
- * be undone otherwise, and the next may be a day away. Resolves to false, with nothing written, where one did: another
+ * be undone otherwise, and the next may be a day away; where no windows are wanted any more, one that is open ends by that. Resolves to false, with nothing written, where one did: another
  * comparison has to settle it.
  */
 export async function writeBudget(context: WriteContext, budget: KubeObject, options: ApplyOptions): Promise<boolean> {
@@ -16,7 +16,7 @@ export async function writeBudget(context: WriteContext, budget: KubeObject, opt
   const { namespace, name } = budget.metadata;
   for (let attempt = 1; ; attempt++) {
     const live = await kube.get('PodDisruptionBudget', namespace, name);
-    if (startOf(live) !== startOf(budget)) {
+    if (hasWindowsIn(budget) && startOf(live) !== startOf(budget)) {
       log.info('A disruption window opened or closed meanwhile: comparing the budget again');
       return false;
     }
