@@ -57,6 +57,8 @@ export async function serve(
           done();
           upgrade(response.onWebSocket);
         } else if (response !== null) send(outgoing, response);
+        // Who asked for a WebSocket in vain and goes is noticed only by who reads.
+        else if (upgrade !== undefined) incoming.socket.resume().once('end', () => incoming.socket.destroy());
       },
       (error: unknown) => {
         console.error(`simulator: ${incoming.method} ${incoming.url}:`, error);

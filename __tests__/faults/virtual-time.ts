@@ -11,6 +11,8 @@ const MOST_TURNS = 40;
 const QUIET_ROUNDS = 20;
 /** Rounds after which the processor is left to others: what is waited for then is a timeout. */
 const BUSY_ROUNDS = 400;
+/** Milliseconds, in real time, after which that has taken too long. */
+const PATIENCE = 60_000;
 
 /**
  * Time for a run and the simulated world around it, that passes only while everybody waits for it: an hour of waiting
@@ -97,11 +99,15 @@ export class VirtualTime {
     const { requests } = this.#simulator;
     let seen = requests.length;
     let quiet = 0;
+    const began = performance.now();
     for (let round = 0; quiet < QUIET_ROUNDS && !isDone(); round++) {
       await new Promise<void>((resolve) => (round < BUSY_ROUNDS ? setImmediate(resolve) : setTimeout(resolve, 2)));
       const isQuiet = this.#simulator.inProgress() === 0 && requests.length === seen;
       quiet = isQuiet ? quiet + 1 : 0;
       seen = requests.length;
+      if (performance.now() - began > PATIENCE) {
+        throw new Error(`No quiet for a minute, since ${requests.at(-1)?.method} ${requests.at(-1)?.path}`);
+      }
     }
   }
 }
