@@ -159,13 +159,18 @@ describe('the claims of the data volumes', () => {
     await expectNoWrite(inputs);
   });
 
-  it('keep their size and class whatever the inputs say later, which is told and is no error', async () => {
+  it('keep their size whatever the input says later, which is told, and their class, which no run changes', async () => {
     const before = await claimsOf(outputs);
     const { persistence_storage_limit_gb: _limit, ...unlimited } = inputs;
-    const late = { ...unlimited, persistence_initial_storage_gb: '2', persistence_storage_class_name: 'another' };
+    const refused = await runMain({ ...inputs, persistence_storage_class_name: 'fast' });
+    expect(refused.errors).toEqual([
+      expect.stringMatching(
+        /persistence_storage_class_name is fast, and the volumes were made with .*docs\/storage\.md/s,
+      ),
+    ]);
+    const late = { ...unlimited, persistence_initial_storage_gb: '2' };
     const ending = await run(late);
     expect(ending.log).toContain('Ignored: the volumes were made with 1Gi, not 2Gi');
-    expect(ending.log).toMatch(/Ignored: the volumes were made with \S+, not another/);
     const after = await claimsOf(outputs);
     expect(after.map(({ spec }) => spec)).toEqual(before.map(({ spec }) => spec));
     // Ten times what the volumes were made with, not what the input says.
