@@ -49,3 +49,27 @@ test('from one server to three: the first restarts before the others are there',
   expect(last).toBeGreaterThan(restart);
   expect(await world.writesDuring(() => world.apply({ replicas: '3' }))).toEqual([]);
 });
+
+test.each(['2', '1'])(
+  'three servers of which somebody left %s are three again, in a run that restarts them too',
+  async (left) => {
+    expect((await world.apply()).errors).toEqual([]);
+    const statefulSet = '/apis/apps/v1/namespaces/demo/statefulsets/nats';
+    const scale = { spec: { replicas: Number(left) } };
+    await world.kube('PATCH', `${statefulSet}?fieldManager=kubectl-edit`, scale, 'application/merge-patch+json');
+    const restarting = { fsync_interval_seconds: '20' };
+    const back = await world.apply(restarting);
+    expect(back.errors).toEqual([]);
+    expect(back.log).toContain('Verified: ');
+    expect(await world.writesDuring(() => world.apply(restarting))).toEqual([]);
+  },
+);
+
+test('a single server is refused while the volumes of others are there', async () => {
+  expect((await world.apply()).errors).toEqual([]);
+  const statefulSet = '/apis/apps/v1/namespaces/demo/statefulsets/nats';
+  const scale = { spec: { replicas: 1 } };
+  await world.kube('PATCH', `${statefulSet}?fieldManager=kubectl-edit`, scale, 'application/merge-patch+json');
+  const { errors } = await world.apply({ replicas: '1' });
+  expect(errors).toEqual([expect.stringMatching(/^Changing the number of servers of demo\/nats from 3 to 1: /)]);
+});

@@ -228,7 +228,7 @@ test('a StatefulSet is held back with as many servers as there are', () => {
     ...statefulSet(),
     spec: { replicas: 5, updateStrategy: { type: 'RollingUpdate' }, serviceName: 's' },
   };
-  expect(heldBack(desired, statefulSet()).spec).toEqual({
+  expect(heldBack(desired, statefulSet(), 3).spec).toEqual({
     replicas: 3,
     updateStrategy: { type: 'OnDelete' },
     serviceName: 's',

@@ -22,7 +22,7 @@ import { checkImmutable } from './immutable.ts';
 import { recordedLeftovers, recordedNamespaces } from './inventory.ts';
 import { isOwn } from './ownership.ts';
 import { findImageCaches, type Target } from './preflight.ts';
-import { checkScaling, type Scaled } from './scaling.ts';
+import { checkScaling, type Scaled, serversOf } from './scaling.ts';
 
 /** What was read, and what takes the place of what is missing. */
 export interface Findings {
@@ -89,11 +89,15 @@ export async function gatherFacts(
   };
 }
 
-/** How many servers there are, by the StatefulSet, and where it is gone or scaled to nothing by the volumes that it left. */
-function scaled({ namespace }: Inputs, name: string, statefulSet: KubeObject | null, claims: KubeObject[]): Scaled {
+function scaled(inputs: Inputs, name: string, statefulSet: KubeObject | null, claims: KubeObject[]): Scaled {
   const live = Number(dig(statefulSet?.spec, 'replicas') ?? 0);
-  const bound = claims.filter((claim) => digText(claim.status, 'phase') === 'Bound');
-  return { namespace, name, servers: live || bound.length, isRunning: live > 0 };
+  const servers = serversOf(live, boundVolumes(claims), inputs.replicas);
+  return { namespace: inputs.namespace, name, servers, isRunning: live > 0 };
+}
+
+/** How many of the claims have their volume. */
+export function boundVolumes(claims: KubeObject[]): number {
+  return claims.filter((claim) => digText(claim.status, 'phase') === 'Bound').length;
 }
 
 /** cert-manager would go on with the old CA's certificates until each is renewed: clients and servers would part. */
@@ -124,7 +128,7 @@ function liveObject({ metadata }: KubeObject): LiveObject {
 }
 
 /** The claims of the StatefulSet, by their names: a copy that somebody made of one may carry the same labels. */
-async function dataClaims(kube: KubeClient, namespace: string, name: string): Promise<KubeObject[]> {
+export async function dataClaims(kube: KubeClient, namespace: string, name: string): Promise<KubeObject[]> {
   const claims = await kube.list('PersistentVolumeClaim', namespace);
   const prefix = `${DATA_VOLUME}-${name}-`;
   return claims.filter(

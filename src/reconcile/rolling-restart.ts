@@ -7,17 +7,23 @@ import { type Trouble, troubleText } from './diagnosis.ts';
 import { firstServer } from './first-server.ts';
 import { outsiderRestarts } from './outsiders.ts';
 import { podSelector, podsOf, serverStates } from './pods.ts';
+import { serversOf } from './scaling.ts';
 import { isObserved, replaceStuckPods, revisionOf } from './stuck-pods.ts';
 import { watchForTroubles } from './trouble-watch.ts';
 import { type Progress, until } from './until.ts';
 
 /**
  * The StatefulSet with nobody but this run to replace its pods: the controller would look at no server but those that it has
- * replaced itself. As many servers as there are: a changed number comes when all are restarted.
+ * replaced itself. As many servers as there are, those of them included that somebody scaled away: the majority counts
+ * them. Others come when all are restarted.
+ *
+ * @param volumes how many data volumes there are
  */
-export function heldBack(desired: KubeObject, live: KubeObject): KubeObject {
+export function heldBack(desired: KubeObject, live: KubeObject, volumes: number): KubeObject {
   const spec = isJsonObject(desired.spec) ? desired.spec : {};
-  return { ...desired, spec: { ...spec, replicas: dig(live.spec, 'replicas'), updateStrategy: { type: 'OnDelete' } } };
+  const present = Number(dig(live.spec, 'replicas'));
+  const replicas = present === 0 ? 0 : serversOf(present, volumes, Number(spec.replicas));
+  return { ...desired, spec: { ...spec, replicas, updateStrategy: { type: 'OnDelete' } } };
 }
 
 /**

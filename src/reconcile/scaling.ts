@@ -9,9 +9,19 @@ import { Problem } from '../problem.ts';
 export interface Scaled {
   namespace: string;
   name: string;
-  /** Servers that there are: of the StatefulSet, or by their data volumes where it is gone or scaled to nothing. */
+  /** Servers that there are, as serversOf counts them. */
   servers: number;
   isRunning: boolean;
+}
+
+/**
+ * How many servers there are, of which some may have been scaled away by hand: one that is to come back, with the data volume
+ * that it left, counts; and all that left one do where a single server is to be left, or none is.
+ *
+ * @param live replicas of the StatefulSet
+ */
+export function serversOf(live: number, volumes: number, wanted: number): number {
+  return Math.max(live, live === 0 || wanted === 1 ? volumes : Math.min(volumes, wanted));
 }
 
 const SEE = 'docs/life-cycle.md, "Scaling", tells how the data is moved.';

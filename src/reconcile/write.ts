@@ -17,6 +17,7 @@ import { writeBudget } from './budget.ts';
 import { retryRefused, waitForCertificates } from './certificates.ts';
 import type { RunContext, WriteContext } from './context.ts';
 import type { FieldDifference } from './difference.ts';
+import { boundVolumes, dataClaims } from './facts.ts';
 import { type Deployment, renderInventory, type Scope } from './inventory.ts';
 import { lateFor, notePendingReload, type Standing, standings } from './pending-reload.ts';
 import type { ObjectChange, Plan } from './plan.ts';
@@ -148,7 +149,8 @@ async function writeServers(context: WriteContext, change: ObjectChange): Promis
   const { namespace, name } = change.object.metadata;
   const live = await context.kube.get('StatefulSet', namespace, name);
   if (live !== null) await withoutPartition(context, live);
-  await apply(context, live === null ? change.object : heldBack(change.object, live), change.options);
+  const volumes = boundVolumes(await dataClaims(context.kube, namespace ?? '', name));
+  await apply(context, live === null ? change.object : heldBack(change.object, live, volumes), change.options);
   recordChange(context, change);
   if (live === null) return;
   await restartOneByOne(context, Number(dig(change.object.spec, 'replicas')));
