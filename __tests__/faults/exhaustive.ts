@@ -67,6 +67,8 @@ export class Exhaustive {
   readonly #stands: Map<string, Stand>;
   readonly places: Place[];
   #goingOn = 0;
+  /** Reasons of rejections that nobody handles. */
+  readonly #unheard: unknown[] = [];
   /** What disturbed runs have left and the next ones have made good. */
   readonly #known = new Set<string>();
 
@@ -84,6 +86,7 @@ export class Exhaustive {
     this.#wanted = undisturbed.wanted;
     this.places = undisturbed.places;
     this.#stands = undisturbed.stands;
+    process.on('unhandledRejection', (reason) => this.#unheard.push(reason));
   }
 
   static async prepare({ before, inputs, furniture }: Scenario): Promise<Exhaustive> {
@@ -149,17 +152,21 @@ export class Exhaustive {
     this.#restore();
     this.#time.set(this.#began);
     this.#simulator.requests.length = 0;
-    const { struck, outcome, goesOn } = await this.#runWith(fault, place, patience);
-    if (goesOn) return { struck, outcome, wrong: [], isNew: false, goesOn };
+    this.#unheard.length = 0;
+    const { struck, outcome, goesOn, hadToken } = await this.#runWith(fault, place, patience);
+    const unheard = this.#unheard.map((reason) => `a failure that nobody hears of would end the process: ${reason}`);
+    if (goesOn) return { struck, outcome, wrong: unheard, isNew: false, goesOn };
     const wrong =
       outcome.end === 'done'
         ? differencesOf(this.#wanted, wantedState(this.#simulator))
         : outcome.end === 'failed'
           ? unclear(outcome.error)
           : [];
-    if (this.#simulator.vault.tokens.alive.length > 0 && !ANSWERS_ABOUT_TOKENS.test(place.request.path)) {
+    const { alive } = this.#simulator.vault.tokens;
+    if (alive.length > 0 && hadToken && !ANSWERS_ABOUT_TOKENS.test(place.request.path)) {
       wrong.push('a token of Vault stays');
     }
+    wrong.push(...unheard);
     const left = leftState(this.#simulator);
     const isNew = !this.#known.has(left);
     if (isNew) {
@@ -201,7 +208,7 @@ export class Exhaustive {
     faults.clear();
     // What a dead process has sent may arrive still.
     await this.#time.settled();
-    return { struck, goesOn, outcome: goesOn ? ({ end: 'done' } as const) : outcome };
+    return { struck, goesOn, hadToken: process.hasToken(), outcome: goesOn ? ({ end: 'done' } as const) : outcome };
   }
 
   /** Whether a run that comes to this write has asked the same as the undisturbed one, but for one request again. */

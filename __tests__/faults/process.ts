@@ -22,6 +22,8 @@ export interface Process {
   suspend(): () => void;
   /** Tells it to end, as SIGINT does. */
   cancel(): void;
+  /** Whether it has a token of Vault for the post step to revoke. */
+  hasToken(): boolean;
   /** How the main step ended; the post step has ended by then. */
   ended: Promise<Outcome>;
 }
@@ -114,6 +116,7 @@ export function startProcess(
       tellKilled({ end: 'killed' });
     },
     suspend: () => life.suspend(),
+    hasToken: () => token !== null,
     cancel() {
       cancellation.abort(
         new Problem({ kind: 'cancelled', tried: 'Running', reason: 'The run was cancelled.', next: 'Run again.' }),

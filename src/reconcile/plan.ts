@@ -249,14 +249,15 @@ interface Outcome {
 async function outcomeOf(sources: PlanSources, object: KubeObject, options: ApplyOptions): Promise<Outcome> {
   const { kube } = sources;
   const { namespace, name } = object.metadata;
-  const reading = kube.get(kindOf(object), namespace, name);
-  if (sources.readOnly || (await bindsNothing(kube, object))) {
-    const live = await reading;
+  const [live, applied] = await Promise.all([
+    kube.get(kindOf(object), namespace, name),
+    sources.readOnly ? null : dryRun(kube, object, options),
+  ]);
+  if (applied === null) {
     if (live === null) return { live, applied: object, conflicts: [] };
-    const { object: applied, conflicts } = predictApply(live, object, options);
-    return { live, applied, conflicts };
+    const { object: predicted, conflicts } = predictApply(live, object, options);
+    return { live, applied: predicted, conflicts };
   }
-  const [live, applied] = await Promise.all([reading, dryRun(kube, object, options)]);
   return applied instanceof ApplyConflict
     ? { live, applied: live ?? object, conflicts: applied.conflicts }
     : { live, applied, conflicts: [] };
@@ -291,8 +292,13 @@ async function bindsNothing(kube: KubeClient, { kind, metadata, roleRef }: KubeO
   return kind === 'RoleBinding' && (await kube.get('Role', metadata.namespace, digText(roleRef, 'name'))) === null;
 }
 
-/** What an apply would store. */
-function dryRun(kube: KubeClient, object: KubeObject, options: ApplyOptions): Promise<KubeObject | ApplyConflict> {
+/** What an apply would store. Null where a dry run cannot tell. */
+async function dryRun(
+  kube: KubeClient,
+  object: KubeObject,
+  options: ApplyOptions,
+): Promise<KubeObject | ApplyConflict | null> {
+  if (await bindsNothing(kube, object)) return null;
   return kube.apply(object, { ...options, dryRun: true }).catch((error: unknown) => {
     if (error instanceof ApplyConflict) return error;
     throw error;
