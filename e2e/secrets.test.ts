@@ -235,7 +235,10 @@ it.each(ways)('nobody sees a secret of %s', async (_, { inputs, error, meanwhile
   expect(main.errors.length === 0 ? null : main.errors.join('\n')).toEqual(
     error === null ? null : expect.stringMatching(error),
   );
-  if (main.state.vault_token !== undefined) secret('minted Vault token', main.state.vault_token);
+  // One that was cancelled has revoked it, and leaves none.
+  const [, masked] = /^::add-mask::((?:hvs|s)\..+)$/m.exec(main.printed) ?? [];
+  const minted = main.state.vault_token === '' ? masked : main.state.vault_token;
+  if (minted !== undefined) secret('minted Vault token', minted);
   const post = await runPost(given, main.state);
   const places = { ...shownOf(main, post, 'unmasked'), ...sightsOf(processes, PLUGIN_VARIABLES) };
   expect(leaksIn(everySecret(), places)).toEqual([]);

@@ -13,6 +13,13 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
+/** By these a Lease is one of this action's, for this cluster. */
+const LABELS = {
+  'app.kubernetes.io/name': 'nats',
+  'app.kubernetes.io/instance': 'nats-a',
+  'app.kubernetes.io/managed-by': 'kube-nats-action',
+};
+
 function setUp() {
   const kube = fakeKube();
   kube.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'demo' } });
@@ -23,7 +30,7 @@ function setUp() {
     log: recordedLog(),
     namespace: 'demo',
     name: 'nats-a',
-    labels: {},
+    labels: LABELS,
     holder,
     deadline: Date.now() + seconds * 1000,
   });
@@ -34,7 +41,7 @@ function leaseHeldBy(holder: string): KubeObject {
   return {
     apiVersion: 'coordination.k8s.io/v1',
     kind: 'Lease',
-    metadata: { name: 'nats-a', namespace: 'demo' },
+    metadata: { name: 'nats-a', namespace: 'demo', labels: LABELS },
     spec: { holderIdentity: holder, leaseDurationSeconds: 30 },
   };
 }
@@ -281,4 +288,13 @@ describe('a Lease that cannot be renewed', () => {
     await withLock(optionsOf('me'), async () => kube.take('Lease', 'nats-a'));
     await expect(withLock(optionsOf('next'), async () => 'done')).resolves.toBe('done');
   });
+});
+
+test('a Lease of somebody else is never taken, however long nobody renews it', async () => {
+  const { kube, optionsOf } = setUp();
+  const lease = leaseHeldBy('a controller');
+  kube.put({ ...lease, metadata: { name: 'nats-a', namespace: 'demo', labels: {} } });
+  const { details } = await problemOf(withLock(optionsOf('me'), async () => 'done'));
+  expect(details).toMatchObject({ kind: 'conflict', reason: expect.stringContaining('not one of this action') });
+  expect(kube.writes).toEqual([]);
 });

@@ -12,7 +12,15 @@ import { waitForRollout } from '../reconcile/rollout.ts';
 import { settle } from '../reconcile/settle.ts';
 import { whileHeld } from '../reconcile/while-held.ts';
 import { writePlan } from '../reconcile/write.ts';
-import { checkRemoval, isFirstInstall, leftWords, removeFailedInstall, withWords } from './failed-install.ts';
+import {
+  checkRemoval,
+  type FailedInstall,
+  isFirstInstall,
+  leftWords,
+  lookAtFailure,
+  removeFailedInstall,
+  withWords,
+} from './failed-install.ts';
 import type { Mode, RunPorts } from './mode.ts';
 import { open } from './opening.ts';
 
@@ -37,7 +45,7 @@ export const apply: Mode = async (inputs, ports, report) => {
 /** Under the lock: writes what differs, waits, and remembers what was reached; else goes back. */
 async function converge(context: RunContext, ports: RunPorts, target: Target): Promise<void> {
   const { kube, inputs, namespace, name } = context;
-  const attempt: Attempt = { intent: null, isFirst: false, madeNamespace: false, isToBeRemoved: false };
+  const attempt: Attempt = { intent: null, isFirst: false, madeNamespace: false, toBeRemoved: null };
   if (!target.namespaceExists) {
     ports.setOutputs({ changed: 'true' });
     const created = await kube.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
@@ -49,9 +57,9 @@ async function converge(context: RunContext, ports: RunPorts, target: Target): P
   try {
     await withLock(lock, (assertHeld) => reach(whileHeld(context, assertHeld), ports, target, attempt));
   } catch (error) {
-    const { intent, isToBeRemoved, madeNamespace } = attempt;
-    if (!isToBeRemoved || intent === null || !(error instanceof Problem)) throw error;
-    throw withWords(error, await removeFailedInstall(context, ports, madeNamespace, intent.desired));
+    const { toBeRemoved } = attempt;
+    if (toBeRemoved === null || !(error instanceof Problem)) throw error;
+    throw withWords(error, await removeFailedInstall(context, ports, toBeRemoved));
   }
 }
 
@@ -62,8 +70,8 @@ interface Attempt {
   /** Whether nothing of the cluster was there before. */
   isFirst: boolean;
   madeNamespace: boolean;
-  /** Whether it failed and is to leave nothing. */
-  isToBeRemoved: boolean;
+  /** Set where it failed and is to leave nothing. */
+  toBeRemoved: FailedInstall | null;
 }
 
 async function reach(context: WriteContext, ports: RunPorts, target: Target, attempt: Attempt): Promise<void> {
@@ -119,8 +127,13 @@ async function afterFailure(
     return withWords(error, words);
   }
   if (!isFirst) return withWords(error, NO_WAY_BACK);
-  attempt.isToBeRemoved = context.inputs.failed_install === 'remove';
-  return attempt.isToBeRemoved ? error : withWords(error, leftWords(context));
+  if (context.inputs.failed_install !== 'remove') return withWords(error, leftWords(context));
+  try {
+    attempt.toBeRemoved = await lookAtFailure(context, intent.desired, attempt.madeNamespace);
+    return error;
+  } catch {
+    return withWords(error, leftWords(context));
+  }
 }
 
 const NO_WAY_BACK =

@@ -55,17 +55,19 @@ export const destroy: Mode = async (inputs, ports, report) => {
  * Removes the cluster `name` as the inputs of mode destroy say.
  *
  * @param enterVault called before Vault is asked for anything
+ * @param checkUnderLock called when nobody else can write any more, and before anything is removed
  */
 export async function removeCluster(
   context: RunContext,
   ports: RunPorts,
   site: Site,
   enterVault: () => Promise<void>,
+  checkUnderLock: () => Promise<void> = async () => {},
 ): Promise<void> {
   const remains = await findRemains(context, site);
   const look = await lookIntoVault(context, ports, remains, enterVault);
   const outcome = site.namespaceExists
-    ? await removeInNamespace(context, ports, site, remains, look)
+    ? await removeInNamespace(context, ports, site, remains, look, checkUnderLock)
     : await removeOutside(context, remains, look);
   conclude(context, outcome);
 }
@@ -120,6 +122,7 @@ async function removeInNamespace(
   site: Site,
   remains: Remains,
   look: VaultLook,
+  checkUnderLock: () => Promise<void>,
 ): Promise<Outcome> {
   if (await isNothingLeft(context, site, remains, look)) return { removed: false, remains, vault: look };
   const { inputs, kube, namespace, name } = context;
@@ -127,6 +130,7 @@ async function removeInNamespace(
   const lock = { ...context, leaving, holder, labels: commonLabels(inputs, name), removes: true };
   try {
     return await withLock(lock, async (assertHeld) => {
+      await checkUnderLock();
       // Another run may have written since.
       const now = await findRemains(context, site);
       return removeAll(whileHeld(now.removal, assertHeld), now, look);

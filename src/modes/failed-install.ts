@@ -1,6 +1,7 @@
+import { inventoryName } from '../desired/apply-set.ts';
 import type { DesiredState } from '../desired/state.ts';
 import type { Inputs } from '../inputs/table.ts';
-import { dig, digObjects } from '../json.ts';
+import { dig, digObjects, digText } from '../json.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { SERVER_CONTAINER } from '../nats/layout.ts';
 import { Problem } from '../problem.ts';
@@ -40,19 +41,64 @@ function removalInputs(inputs: Inputs, delete_namespace: boolean, delete_data: b
   return { ...inputs, mode: 'destroy', delete_data, delete_namespace };
 }
 
+/** How a first install ended that failed, as it was seen under its lock. */
+export interface FailedInstall {
+  /** Whether this run made the namespace. */
+  madeNamespace: boolean;
+  /** Every run that writes changes it first. */
+  inventoryVersion: string;
+  /** Whether no server has ever run on the data volumes. */
+  areVolumesUnused: boolean;
+}
+
+/** Looks at a first install that failed; to be called while its lock is held. */
+export async function lookAtFailure(
+  context: RunContext,
+  desired: DesiredState,
+  madeNamespace: boolean,
+): Promise<FailedInstall> {
+  const [inventoryVersion, areVolumesUnused] = await Promise.all([
+    inventoryVersionOf(context),
+    areUnused(context, desired),
+  ]);
+  return { madeNamespace, inventoryVersion, areVolumesUnused };
+}
+
+/** '' where there is none. */
+async function inventoryVersionOf({ kube, namespace, name }: RunContext): Promise<string> {
+  const inventory = await kube.get('ConfigMap', namespace, inventoryName(name));
+  return inventory === null ? '' : digText(inventory.metadata, 'resourceVersion');
+}
+
+function takenOver(namespace: string, name: string): Problem {
+  return new Problem({
+    kind: 'conflict',
+    tried: `Removing the first install of NATS cluster ${name} in namespace ${namespace}`,
+    reason: 'Another run has worked on the cluster meanwhile: it is left alone.',
+    next: 'Look at the other run.',
+  });
+}
+
 /** Removes what a first install made that failed, as mode destroy does. Resolves to what came of it, in words. */
 export async function removeFailedInstall(
   context: RunContext,
   ports: RunPorts,
-  madeNamespace: boolean,
-  desired: DesiredState,
+  { madeNamespace, inventoryVersion, areVolumesUnused }: FailedInstall,
 ): Promise<string> {
-  const { kube, clock, log } = context;
+  const { kube, clock, log, namespace, name } = context;
   log.info('Removing what this first install has made');
   try {
-    const inputs = removalInputs(context.inputs, madeNamespace, await areVolumesUnused(context, desired));
+    const inputs = removalInputs(context.inputs, madeNamespace, areVolumesUnused);
     const removal = { ...context, inputs, deadline: clock.now() + inputs.timeout * 1000 };
-    await removeCluster(removal, ports, await inspectSite(kube, inputs), async () => {});
+    await removeCluster(
+      removal,
+      ports,
+      await inspectSite(kube, inputs),
+      async () => {},
+      async () => {
+        if ((await inventoryVersionOf(context)) !== inventoryVersion) throw takenOver(namespace, name);
+      },
+    );
     return 'What this first install had made is removed again, as failed_install is remove.';
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -60,12 +106,26 @@ export async function removeFailedInstall(
   }
 }
 
-/** Whether no server has ever run on the data volumes: this run found none, and none of the pods has run yet. */
-async function areVolumesUnused(context: RunContext, { shares }: DesiredState): Promise<boolean> {
+/**
+ * Whether no server has ever run on the data volumes: this run found none, and the pods are the first that the StatefulSet
+ * got, all of them, and have not run. One that was replaced may have.
+ */
+async function areUnused(context: RunContext, { shares }: DesiredState): Promise<boolean> {
+  const { kube, namespace, name, report, inputs } = context;
   if (shares.some(({ object }) => object.kind === 'PersistentVolumeClaim')) return false;
-  if (context.report.changes.some(({ action, object }) => action === 'delete' && object.startsWith('Pod ')))
-    return false;
-  return !(await podsOf(context)).some(hasRun);
+  if (report.changes.some(({ action, object }) => action === 'delete' && object.startsWith('Pod '))) return false;
+  const [statefulSet, pods] = await Promise.all([kube.get('StatefulSet', namespace, name), podsOf(context)]);
+  if (statefulSet === null) return true;
+  const since = createdAt(statefulSet);
+  const isFirst = (pod: KubeObject) => createdAt(pod) - since <= FIRST_PODS;
+  return pods.length === inputs.replicas && pods.every(isFirst) && !pods.some(hasRun);
+}
+
+/** Milliseconds in which a StatefulSet's controller has made the first pods, all at once. */
+const FIRST_PODS = 10_000;
+
+function createdAt({ metadata }: KubeObject): number {
+  return Date.parse(digText(metadata, 'creationTimestamp'));
 }
 
 function hasRun({ status }: KubeObject): boolean {

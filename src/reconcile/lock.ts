@@ -92,6 +92,7 @@ async function acquire(options: LockOptions): Promise<{ lease: KubeObject; since
   let seen = { version: '', since: clock.now() };
   for (;;) {
     const current = await kube.get('Lease', namespace, name);
+    if (current !== null && !isLockOf(current, name)) throw foreignProblem(options);
     const version = String(current?.metadata.resourceVersion);
     if (version !== seen.version) seen = { version, since: clock.now() };
     const holder = current === null ? '' : holderOf(current);
@@ -185,6 +186,15 @@ function waitedProblem({ namespace, name }: LockOptions, holder: string): Proble
     tried: `Waiting for the lock on NATS cluster ${name} (Lease ${namespace}/${name})`,
     reason: `Another run still works on it: ${holder || 'others take it again and again'}.`,
     next: 'Run again when it has ended, and give the workflow a concurrency group so that its runs queue up.',
+  });
+}
+
+function foreignProblem({ namespace, name }: LockOptions): Problem {
+  return new Problem({
+    kind: 'conflict',
+    tried: `Taking the lock on NATS cluster ${name} (Lease ${namespace}/${name})`,
+    reason: 'The Lease is not one of this action: its labels are others.',
+    next: 'Nothing was written. Give the cluster another name by the input name, or remove the Lease if nobody uses it.',
   });
 }
 

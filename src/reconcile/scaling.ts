@@ -16,12 +16,13 @@ export interface Scaled {
 
 /**
  * How many servers there are, of which some may have been scaled away by hand: one that is to come back, with the data volume
- * that it left, counts; and all that left one do where a single server is to be left, or none is.
+ * that it left, counts; and all of them do where there is no server. A single one may have no part in the volumes of others.
  *
  * @param live replicas of the StatefulSet
  */
 export function serversOf(live: number, volumes: number, wanted: number): number {
-  return Math.max(live, live === 0 || wanted === 1 ? volumes : Math.min(volumes, wanted));
+  if (live <= 1) return live || volumes;
+  return Math.max(live, Math.min(volumes, wanted));
 }
 
 const SEE = 'docs/life-cycle.md, "Scaling", tells how the data is moved.';
