@@ -3,7 +3,7 @@ import { writesIn } from '../../simulator/requests.ts';
 import type { Simulator } from '../../simulator/simulator.ts';
 import { Problem } from '../../src/problem.ts';
 import { FAULTS, patienceWith } from './faults.ts';
-import { differencesOf, leftState, type NormalForm, wantedState } from './normal-form.ts';
+import { differencesOf, isLocked, leftState, type NormalForm, wantedState } from './normal-form.ts';
 import { type Process, startProcess } from './process.ts';
 import type { VirtualTime } from './virtual-time.ts';
 import { type Furniture, startWorld, undisturbed, type Values, type World, wordsOf } from './world.ts';
@@ -38,6 +38,9 @@ export interface Tally {
 
 /** Where an answer that is lost leaves a token that nobody can revoke any more: it expires. */
 const ANSWERS_ABOUT_TOKENS = /\/v1\/auth\/(approle\/login|token\/revoke-self)$/;
+
+/** Where a run that gets no answer cannot give the lock back: it runs out. */
+const ABOUT_LOCKS = /\/leases\b/;
 
 /** Milliseconds, in real time, after which a server that hangs is given up: at first, and to be sure of a finding. */
 const HASTE = 100;
@@ -165,6 +168,9 @@ export class Exhaustive {
     const { alive } = this.#simulator.vault.tokens;
     if (alive.length > 0 && hadToken && !ANSWERS_ABOUT_TOKENS.test(place.request.path)) {
       wrong.push('a token of Vault stays');
+    }
+    if (outcome.end !== 'killed' && isLocked(this.#simulator) && !ABOUT_LOCKS.test(place.request.path)) {
+      wrong.push('it keeps the lock');
     }
     wrong.push(...unheard);
     const left = leftState(this.#simulator);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { unpacked } from '../../simulator/compressed.ts';
 import type { StoredObject } from '../../simulator/kubernetes/object-store.ts';
-import { RESOURCES } from '../../simulator/kubernetes/resources.ts';
+import { RESOURCES, resourceOf } from '../../simulator/kubernetes/resources.ts';
 import type { Simulator } from '../../simulator/simulator.ts';
 import { digText, isJsonObject, type Json, type JsonObject } from '../../src/json.ts';
 
@@ -11,10 +11,20 @@ export interface NormalForm {
   [object: string]: string;
 }
 
-/** What an undisturbed run has to have made, and nothing else: without uids, versions, times, keys and status. */
+/**
+ * What an undisturbed run has to have made, and nothing else: without uids, versions, times, keys and status, and without who
+ * holds the lock, as one that a dead run holds runs out by itself.
+ */
 export function wantedState(simulator: Simulator): NormalForm {
-  const objects = normalForm(simulator, ({ status: _, ...object }) => object);
+  const objects = normalForm(simulator, ({ status: _, spec, ...object }) =>
+    object.kind === 'Lease' ? object : { ...object, ...(spec === undefined ? {} : { spec }) },
+  );
   return { ...objects, 'Servers that have not loaded their files': simulator.nats.outdated().join() };
+}
+
+/** Whether somebody holds the lock. */
+export function isLocked({ cluster }: Simulator): boolean {
+  return cluster.store.list(resourceOf('Lease')).some((lease) => digText(lease, 'spec', 'holderIdentity') !== '');
 }
 
 /** All that the next run may act on: two cases that leave the same are the same to it. */
