@@ -7,7 +7,7 @@ import { vaultObjects } from '../src/desired/vault-objects.ts';
 import { parseInputs } from '../src/inputs/parse.ts';
 import { INPUTS, type Inputs } from '../src/inputs/table.ts';
 import { groupOf, RESOURCES } from '../src/kube/resources.ts';
-import { rulesOf, ruleText } from '../src/reconcile/access-check.ts';
+import { rulesOf, ruleText } from '../src/reconcile/access/access-check.ts';
 import {
   CLUSTER_WIDE,
   IN_IMAGE_CACHE,
@@ -16,7 +16,7 @@ import {
   OPTIONAL,
   type Rule,
   resourceText,
-} from '../src/reconcile/permissions.ts';
+} from '../src/reconcile/access/permissions.ts';
 import { pathText } from '../src/vault/path.ts';
 import { type Need, neededCapabilities, OF_POLICY_DEFAULT } from '../src/vault/preflight.ts';
 import { policyRule } from '../src/vault/refusal.ts';

@@ -4,7 +4,7 @@ import { openConnections } from '../src/connections.ts';
 import { parseInputs } from '../src/inputs/parse.ts';
 import type { Inputs } from '../src/inputs/table.ts';
 import { open } from '../src/modes/opening.ts';
-import type { Plan } from '../src/reconcile/plan.ts';
+import type { Plan } from '../src/reconcile/plan/plan.ts';
 import { emptyReport } from '../src/report/run-report.ts';
 
 /** What a plan by reading alone and one by dry runs say, a line for each object with the fields that differ. */

@@ -10,7 +10,7 @@ import { natsConfIn, stateWith } from '../__tests__/desired/fixture.ts';
 import type { Inputs } from '../src/inputs/table.ts';
 import { PATHS, PORTS } from '../src/nats/layout.ts';
 import { resolveVersions, unknownVersions } from '../src/nats/versions.ts';
-import { servedCertificate } from '../src/reconcile/served-certificate.ts';
+import { servedCertificate } from '../src/reconcile/verify/served-certificate.ts';
 import { run } from './sandbox/process.ts';
 import { paths } from './sandbox/topology.ts';
 import { waitFor } from './sandbox/wait.ts';

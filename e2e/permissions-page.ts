@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadAll } from 'js-yaml';
 import { dig, digObjects, digText, type Json, type JsonObject } from '../src/json.ts';
-import { ruleText } from '../src/reconcile/access-check.ts';
+import { ruleText } from '../src/reconcile/access/access-check.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../docs/permissions.md'), 'utf8');
 

@@ -1,6 +1,6 @@
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { PORTS } from '../../src/nats/layout.ts';
-import { servedCertificate } from '../../src/reconcile/served-certificate.ts';
+import { servedCertificate } from '../../src/reconcile/verify/served-certificate.ts';
 import { createAuthority } from '../fakes/certificates.ts';
 import { configMap, createWorld, eventually, NAMESPACE, paths, statefulSet, type World } from './world.ts';
 

@@ -1,17 +1,17 @@
 import { commonLabels } from '../desired/labels.ts';
 import { Problem, type ProblemKind } from '../problem.ts';
+import type { Target } from '../reconcile/access/preflight.ts';
 import type { RunContext, WriteContext } from '../reconcile/context.ts';
-import { isRemembered, lastGoodOf, remember } from '../reconcile/last-good.ts';
-import { withLock } from '../reconcile/lock.ts';
-import { compare, type Intent, intend } from '../reconcile/look.ts';
-import { isEmpty } from '../reconcile/plan.ts';
-import type { Target } from '../reconcile/preflight.ts';
-import { record } from '../reconcile/record.ts';
-import { rollBack } from '../reconcile/rollback.ts';
-import { waitForRollout } from '../reconcile/rollout.ts';
-import { settle } from '../reconcile/settle.ts';
-import { whileHeld } from '../reconcile/while-held.ts';
-import { writePlan } from '../reconcile/write.ts';
+import { withLock } from '../reconcile/lock/lock.ts';
+import { whileHeld } from '../reconcile/lock/while-held.ts';
+import { compare, type Intent, intend } from '../reconcile/plan/look.ts';
+import { isEmpty } from '../reconcile/plan/plan.ts';
+import { isRemembered, lastGoodOf, remember } from '../reconcile/rollback/last-good.ts';
+import { rollBack } from '../reconcile/rollback/rollback.ts';
+import { waitForRollout } from '../reconcile/servers/rollout.ts';
+import { record } from '../reconcile/write/record.ts';
+import { settle } from '../reconcile/write/settle.ts';
+import { writePlan } from '../reconcile/write/write.ts';
 import {
   checkRemoval,
   type FailedInstall,

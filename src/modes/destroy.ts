@@ -1,11 +1,11 @@
 import { commonLabels } from '../desired/labels.ts';
 import { isCancelled } from '../problem.ts';
-import { checkPermissions } from '../reconcile/access-check.ts';
+import { checkPermissions } from '../reconcile/access/access-check.ts';
 import type { RunContext } from '../reconcile/context.ts';
-import { isLockOf, withLock } from '../reconcile/lock.ts';
-import { isGoing, othersIn, removeNamespace, waitForNamespace } from '../reconcile/namespace.ts';
-import { record } from '../reconcile/record.ts';
-import { findRemains, inspectSite, leftInKubernetes, type Remains, type Site } from '../reconcile/remains.ts';
+import { isLockOf, withLock } from '../reconcile/lock/lock.ts';
+import { whileHeld } from '../reconcile/lock/while-held.ts';
+import { isGoing, othersIn, removeNamespace, waitForNamespace } from '../reconcile/removal/namespace.ts';
+import { findRemains, inspectSite, leftInKubernetes, type Remains, type Site } from '../reconcile/removal/remains.ts';
 import {
   type RemovalContext,
   removeData,
@@ -13,7 +13,7 @@ import {
   removeRest,
   removeWorkload,
   takeBack,
-} from '../reconcile/removal.ts';
+} from '../reconcile/removal/removal.ts';
 import {
   tellData,
   tellForeign,
@@ -21,8 +21,8 @@ import {
   tellLeftovers,
   tellNamespace,
   tellUnfinished,
-} from '../reconcile/removal-notices.ts';
-import { whileHeld } from '../reconcile/while-held.ts';
+} from '../reconcile/removal/removal-notices.ts';
+import { record } from '../reconcile/write/record.ts';
 import { VaultAbsent } from '../vault/absence.ts';
 import { pathText } from '../vault/path.ts';
 import { checkCapabilities } from '../vault/preflight.ts';

@@ -1,7 +1,7 @@
 import { Problem } from '../problem.ts';
 import type { RunContext } from '../reconcile/context.ts';
-import { creation, type Plan } from '../reconcile/plan.ts';
-import { reportOf } from '../reconcile/plan-report.ts';
+import { creation, type Plan } from '../reconcile/plan/plan.ts';
+import { reportOf } from '../reconcile/plan/plan-report.ts';
 import {
   countsOf,
   diffOf,

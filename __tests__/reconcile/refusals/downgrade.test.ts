@@ -1,0 +1,112 @@
+import { describe, expect, test } from '@jest/globals';
+import type { JsonObject } from '../../../src/json.ts';
+import type { KubeObject } from '../../../src/kube/object.ts';
+import { checkDowngrade } from '../../../src/reconcile/refusals/downgrade.ts';
+import { fakeKube } from '../../fakes/kube.ts';
+import { problemOf } from '../../fakes/problem.ts';
+import { inputsWith } from '../../inputs/inputs-with.ts';
+import { LABELS } from '../context.ts';
+
+const RUNNING = { state: { running: {} } };
+const PULLING = { state: { waiting: { reason: 'ImagePullBackOff' } } };
+const CRASHED = { state: { waiting: {} }, lastState: { terminated: {} } };
+const COUNTER = { name: 'COUNTER', config: { metadata: { '_nats.req.level': '2' } } };
+
+const containers = (image: string) => [
+  { name: 'reloader', image: 'r:9.9.9' },
+  { name: 'nats', image },
+];
+
+function statefulSet(image: string): KubeObject {
+  const spec = { template: { spec: { containers: containers(image) } } };
+  return { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: 'nats-a', namespace: 'demo' }, spec };
+}
+
+interface Server {
+  image: string;
+  state?: JsonObject;
+  /** What its monitoring port tells; null where it does not answer. */
+  version: string | null;
+  streams?: JsonObject[];
+}
+
+/** Goes to that version with servers of these. */
+function check(wanted: string, applied: string, servers: Server[]) {
+  const kube = fakeKube();
+  for (const [ordinal, { image, state = RUNNING, version, streams = [] }] of servers.entries()) {
+    const name = `nats-a-${ordinal}`;
+    kube.put({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: 'demo', labels: LABELS },
+      spec: { containers: containers(image) },
+      status: { containerStatuses: [{ name: 'nats', ...state }] },
+    });
+    if (version === null) continue;
+    kube.podAnswers.set(`${name}/varz`, { version });
+    kube.podAnswers.set(`${name}/jsz`, { account_details: [{ name: 'DEFAULT', stream_detail: streams }] });
+  }
+  return checkDowngrade(kube, inputsWith({ nats_version: wanted }), statefulSet(applied));
+}
+
+const server = (version: string, streams: JsonObject[] = []): Server => ({
+  image: `nats:${version}-alpine`,
+  version,
+  streams,
+});
+
+describe('goes', () => {
+  test.each<[string, string | null, Parameters<typeof check>]>([
+    ['to the same release', null, ['2.12.8', 'nats:2.12.8-alpine', [server('2.12.8', [COUNTER])]]],
+    ['to a newer one', null, ['2.14.6', 'nats:2.10.23-alpine', [server('2.10.23')]]],
+    [
+      'back where nothing needs the newer one',
+      '2.14.6',
+      ['2.10.23', 'nats:2.14.6', [server('2.14.6'), server('2.10.23')]],
+    ],
+    ['back to one that knows what is used', '2.14.6', ['2.12.8', 'nats:2.14.6', [server('2.14.6', [COUNTER])]]],
+    ['on with what an earlier run began', null, ['2.11.8', 'nats:2.11.8', [server('2.14.6', [COUNTER])]]],
+    [
+      'back where a server has never started',
+      '2.14.6',
+      ['2.12.8', 'nats:2.14.6', [server('2.14.6'), { image: 'nats:2.14.6', state: PULLING, version: null }]],
+    ],
+    ['to the same where the image has no version', null, ['2.12.8', 'nats@sha256:0', [server('2.12.8', [COUNTER])]]],
+    [
+      'back by what the servers tell where the image has none',
+      '2.14.6',
+      ['2.12.8', 'nats@sha256:0', [server('2.14.6')]],
+    ],
+    [
+      'back from a release that no server has run yet',
+      null,
+      ['2.10.23', 'nats:2.14.9', [server('2.10.23'), { image: 'nats:2.14.9', state: PULLING, version: null }]],
+    ],
+  ])('%s', async (_, from, servers) => {
+    expect(await check(...servers)).toBe(from);
+  });
+});
+
+describe('is refused', () => {
+  test('where a stream uses features that the older release does not know', async () => {
+    const { details } = await problemOf(
+      check('2.11.8', 'nats:2.14.6', [server('2.14.6', [COUNTER]), server('2.14.6')]),
+    );
+    expect(details).toMatchObject({
+      kind: 'target',
+      tried: 'Going back from nats-server 2.14.6 to 2.11.8 with StatefulSet demo/nats-a',
+      reason: 'nats-server 2.11.8 cannot take over what is stored; nothing was written.',
+      findings: ['stream DEFAULT/COUNTER uses features of 2.12.0'],
+      next: expect.stringMatching(/^Choose 2\.12\.0 or later by the input nats_version/),
+    });
+  });
+
+  test.each([
+    ['runs', RUNNING],
+    ['has run', CRASHED],
+  ])('where a server that %s the newer release does not answer', async (_, state) => {
+    const silent = { image: 'nats:2.14.6-alpine', state, version: null };
+    const { details } = await problemOf(check('2.11.8', 'nats:2.14.6', [server('2.11.8'), silent]));
+    expect(details.findings).toEqual(['nats-a-1 does not answer, so nobody can tell what its streams use']);
+  });
+});
