@@ -6,11 +6,11 @@ import { withLock } from '../reconcile/lock/lock.ts';
 import { whileHeld } from '../reconcile/lock/while-held.ts';
 import { compare, type Intent, intend } from '../reconcile/plan/look.ts';
 import { isEmpty } from '../reconcile/plan/plan.ts';
+import { record } from '../reconcile/record.ts';
 import { isRemembered, lastGoodOf, remember } from '../reconcile/rollback/last-good.ts';
 import { rollBack } from '../reconcile/rollback/rollback.ts';
 import { waitForRollout } from '../reconcile/servers/rollout.ts';
-import { record } from '../reconcile/write/record.ts';
-import { settle } from '../reconcile/write/settle.ts';
+import { settle } from '../reconcile/verify/settle.ts';
 import { writePlan } from '../reconcile/write/write.ts';
 import {
   checkRemoval,

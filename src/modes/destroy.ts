@@ -4,6 +4,7 @@ import { checkPermissions } from '../reconcile/access/access-check.ts';
 import type { RunContext } from '../reconcile/context.ts';
 import { isLockOf, withLock } from '../reconcile/lock/lock.ts';
 import { whileHeld } from '../reconcile/lock/while-held.ts';
+import { record } from '../reconcile/record.ts';
 import { isGoing, othersIn, removeNamespace, waitForNamespace } from '../reconcile/removal/namespace.ts';
 import { findRemains, inspectSite, leftInKubernetes, type Remains, type Site } from '../reconcile/removal/remains.ts';
 import {
@@ -22,7 +23,6 @@ import {
   tellNamespace,
   tellUnfinished,
 } from '../reconcile/removal/removal-notices.ts';
-import { record } from '../reconcile/write/record.ts';
 import { VaultAbsent } from '../vault/absence.ts';
 import { pathText } from '../vault/path.ts';
 import { checkCapabilities } from '../vault/preflight.ts';

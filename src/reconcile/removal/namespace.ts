@@ -4,8 +4,8 @@ import { describe, type KubeClient } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { KEEPING_NAMESPACE } from '../access/permissions.ts';
 import type { RunContext } from '../context.ts';
+import { record } from '../record.ts';
 import { until, type WaitOptions } from '../until.ts';
-import { record } from '../write/record.ts';
 import { listOf, type RemovalContext } from './removal.ts';
 
 /** A ConfigMap that Kubernetes puts into every namespace. */

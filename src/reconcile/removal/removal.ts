@@ -6,8 +6,8 @@ import { type Kind, kindOf } from '../../kube/resources.ts';
 import { together } from '../../together.ts';
 import type { WriteContext } from '../context.ts';
 import { appliedBy } from '../ownership.ts';
+import { record } from '../record.ts';
 import { until } from '../until.ts';
-import { record } from '../write/record.ts';
 import { claimsOf, hasOwner, type Membership, membersOf, secretsOf, serverPods, windowPods } from './members.ts';
 
 /** A run that removes a cluster. */

@@ -13,7 +13,7 @@ import type { Deployment } from '../inventory.ts';
 import { immutableFields, runningServers } from '../plan/facts.ts';
 import { isEmpty, makePlan } from '../plan/plan.ts';
 import { checkDowngrade } from '../refusals/downgrade.ts';
-import { settle } from '../write/settle.ts';
+import { settle } from '../verify/settle.ts';
 import { writePlan } from '../write/write.ts';
 import type { LastGood } from './last-good.ts';
 

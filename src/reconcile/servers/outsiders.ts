@@ -1,7 +1,7 @@
 import { describe } from '../../kube/client.ts';
 import { outsiders, type ServerReport } from '../../nats/health.ts';
 import type { RunContext } from '../context.ts';
-import { record } from '../write/record.ts';
+import { record } from '../record.ts';
 import { podsOf } from './pods.ts';
 
 /** Milliseconds after an election in which the leader adds every server that answers it; measured: well below one second. */

@@ -4,7 +4,7 @@ import type { KubeObject } from '../../kube/object.ts';
 import { SERVER_CONTAINER } from '../../nats/layout.ts';
 import { together } from '../../together.ts';
 import type { RunContext } from '../context.ts';
-import { record } from '../write/record.ts';
+import { record } from '../record.ts';
 
 /** A server that does not run has no client to let down gently, and before it runs its reloader heeds no signal to end. */
 const GRACE = { gracePeriodSeconds: 1 };

@@ -6,7 +6,7 @@ import { Problem } from '../../problem.ts';
 import { together } from '../../together.ts';
 import { isModuleObject } from '../adoption/adoption.ts';
 import type { WriteContext } from '../context.ts';
-import { record } from './record.ts';
+import { record } from '../record.ts';
 
 /** How often an object is read again that changes while it is to go. */
 const MOST_TRIES = 5;

@@ -18,6 +18,7 @@ import { type Deployment, renderInventory, type Scope } from '../inventory.ts';
 import type { FieldDifference } from '../plan/difference.ts';
 import { boundVolumes, dataClaims } from '../plan/facts.ts';
 import type { ObjectChange, Plan } from '../plan/plan.ts';
+import { record } from '../record.ts';
 import { lateFor, notePendingReload, type Standing, standings } from '../servers/pending-reload.ts';
 import { heldBack, restartOneByOne, withoutPartition } from '../servers/rolling-restart.ts';
 import { type ConfigLoad, touchPods, waitForReload, waitForRollout } from '../servers/rollout.ts';
@@ -25,7 +26,6 @@ import { until } from '../until.ts';
 import { writeBudget } from './budget.ts';
 import { retryRefused, waitForCertificates } from './certificates.ts';
 import { prune } from './prune.ts';
-import { record } from './record.ts';
 import { verifySecrets } from './secrets.ts';
 
 /**

@@ -2,10 +2,10 @@ import type { RunContext } from '../context.ts';
 import { warnOfMemoryKills } from '../diagnosis/memory-kills.ts';
 import { verifyLoaded } from '../servers/pending-reload.ts';
 import { waitForRollout } from '../servers/rollout.ts';
-import { verifyServed } from '../verify/served.ts';
-import { verifyServers } from '../verify/verify.ts';
-import { retryRefused, waitForCertificates } from './certificates.ts';
-import { verifySecrets } from './secrets.ts';
+import { retryRefused, waitForCertificates } from '../write/certificates.ts';
+import { verifySecrets } from '../write/secrets.ts';
+import { verifyServed } from './served.ts';
+import { verifyServers } from './verify.ts';
 
 /** Waits until the cluster is whole, and verifies it: certificates, pods, JetStream. */
 export async function settle(context: RunContext): Promise<void> {

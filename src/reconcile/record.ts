@@ -1,5 +1,5 @@
-import type { Change } from '../../report/run-report.ts';
-import type { RunContext } from '../context.ts';
+import type { Change } from '../report/run-report.ts';
+import type { RunContext } from './context.ts';
 
 const DONE = { create: 'Created', update: 'Updated', adopt: 'Took over', delete: 'Deleted' };
 
