@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { RecordedRequest } from '../../simulator/requests.ts';
 import { type Ending, type Step, startMain } from '../../simulator/runner.ts';
 import { digObjects, digText } from '../../src/json.ts';
-import { startWorld, type World } from './world.ts';
+import { during, startWorld, type World } from './world.ts';
 
 const CLAIMS = ['data-nats-0', 'data-nats-1', 'data-nats-2'];
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/demo/leases/nats';
@@ -400,6 +400,37 @@ test('what a deleted namespace leaves behind in Vault and in the image cache goe
   const lists = digObjects(await world.kube('GET', CACHE), 'items');
   expect(lists.map(({ data }) => data)).toEqual([undefined, undefined]);
 });
+
+test.each([
+  ['looks into Vault', 1],
+  ['is about to remove it from Vault', 2],
+])(
+  'a cluster that another run brings up again in a namespace that was gone is not robbed of Vault by one that %s',
+  async (_, nth) => {
+    await succeeds(world.apply());
+    await world.kube('DELETE', '/api/v1/namespaces/demo');
+    const policy = '/v1/sys/policies/acl/demo-issuer-nats';
+    let isStopped = false;
+    world.faults.add({
+      effect: 'none',
+      matches: ({ method, path }) => method === 'GET' && path.includes(policy),
+      nth,
+      struck: () => {
+        isStopped = removing.process.kill('SIGSTOP');
+      },
+    });
+    const removing = startMain({ ...world.inputs, mode: 'destroy' });
+    await during(removing, 'its look into Vault', () => isStopped);
+    await succeeds(world.apply({ create_namespace: 'true' }));
+    const made = inVault();
+    removing.process.kill('SIGCONT');
+    const ending = await removing.ended;
+    expect(ending.errors[0]).toMatch(/The namespace was made anew meanwhile.*Nothing more was removed/);
+    expect(inVault()).toEqual(made);
+    expect(made).toContain('demo-issuer-nats');
+    expect(await world.writesDuring(() => succeeds(world.apply()))).toEqual([]);
+  },
+);
 
 test('two runs at once take turns', async () => {
   await succeeds(world.apply());

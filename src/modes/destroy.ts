@@ -174,10 +174,19 @@ async function removeAll(context: RemovalContext, remains: Remains, look: VaultL
   return { removed: true, remains, vault };
 }
 
-/** What a cluster has outside of its namespace, which is gone or goes: there is no lock to be had. */
+/**
+ * What a cluster has outside of its namespace, which is gone or goes: there is no lock to be had. Who brings the cluster up
+ * again makes the namespace first, so each deletion in Vault looks for that right before. What is left is the time between
+ * the answer and the deletion: an install that makes the namespace and reads Vault within it is repaired by its next run.
+ */
 async function removeOutside(context: RunContext, remains: Remains, look: VaultLook): Promise<Outcome> {
   await waitForNamespace(context);
-  const removal = { ...remains.removal, assertHeld: () => {} };
+  const { vault: client } = context;
+  const removal: RemovalContext = {
+    ...remains.removal,
+    assertHeld: () => {},
+    vault: { ...client, delete: (path) => waitForNamespace(context).then(() => client.delete(path)) },
+  };
   await takeBack(removal, remains.shares);
   const vault = await removeInVault(removal, remains, look);
   return { removed: context.report.changes.length > 0, remains, vault };

@@ -2,6 +2,7 @@ import { inventoryName } from '../../desired/apply-set.ts';
 import { dig } from '../../json.ts';
 import { describe, type KubeClient } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
+import { Problem } from '../../problem.ts';
 import { KEEPING_NAMESPACE } from '../access/permissions.ts';
 import type { RunContext } from '../context.ts';
 import { record } from '../record.ts';
@@ -49,14 +50,23 @@ export async function othersIn({ kube, namespace, name }: RunContext): Promise<K
   });
 }
 
-/** Waits until a namespace that is being deleted is gone. */
+/** Waits until a namespace that is being deleted is gone. Throws where there is another one of its name by now. */
 export async function waitForNamespace(context: RunContext): Promise<void> {
   const { kube, namespace } = context;
   await until(waitOptions(context, 'Waiting for the end of'), async () => {
     const live = await kube.get('Namespace', undefined, namespace);
-    // Somebody may have made another one of the name meanwhile.
-    if (live === null || !isTerminating(live)) return { done: true };
+    if (live === null) return { done: true };
+    if (!isTerminating(live)) throw madeAnew(context);
     return { done: false, missing: `Namespace ${namespace} is being deleted` };
+  });
+}
+
+function madeAnew({ namespace, name }: RunContext): Problem {
+  return new Problem({
+    kind: 'conflict',
+    tried: `Removing what NATS cluster ${name} has outside of namespace ${namespace}, which was gone`,
+    reason: 'The namespace was made anew meanwhile: another run may be bringing the cluster up in it.',
+    next: 'Nothing more was removed. Look at the other run; where the cluster is to go all the same, run again: then that is done under its lock.',
   });
 }
 
