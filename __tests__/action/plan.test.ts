@@ -233,6 +233,19 @@ describe('what somebody changed', () => {
     expect((await world.apply(inputs)).errors).toEqual([]);
   });
 
+  test('is told without a part of a secret, where a long line or value is cut or quoted', async () => {
+    const secret = 'undisclosed"'.repeat(5);
+    const lines = [`${'a'.repeat(280)}${secret}`, `${'a'.repeat(19_640)}${secret}`];
+    await applied({ data: { 'nats.conf': lines.join('\n') } });
+    const { outputs, summary, log } = await plan({ ...inputs, vault_secret_id: secret });
+    for (const text of [outputs.plan, outputs.plan_json, summary, log]) {
+      expect(text).toContain('aaa***');
+      expect(text).not.toContain(secret.slice(0, 4));
+    }
+    await applied({});
+    expect((await world.apply(inputs)).errors).toEqual([]);
+  });
+
   test('and co-owned with the same value is no drift', async () => {
     await applied({ data: { 'nats.conf': digText(await world.kube('GET', CONFIG), 'data', 'nats.conf') } });
     expect((await plan({ ...inputs, fail_on_drift: 'true' })).errors).toEqual([]);

@@ -10,6 +10,7 @@ import {
   type PlanReport,
   planJson,
   planText,
+  redactedPlan,
   titleOf,
 } from '../report/plan-report.ts';
 import type { Mode } from './mode.ts';
@@ -19,17 +20,14 @@ import { type Opening, open } from './opening.ts';
 export const plan: Mode = async (inputs, ports, report) => {
   const opening = await open(inputs, ports, report);
   const { context, target } = opening;
-  const told = reportOf(wholePlan(opening), target.refusal === null ? [] : [target.refusal.message]);
-  const findings = findingsOf(told).map(ports.redact);
+  const whole = reportOf(wholePlan(opening), target.refusal === null ? [] : [target.refusal.message]);
+  const told = redactedPlan(whole, ports.redact);
+  const findings = findingsOf(told);
   report.plan = { counts: countsOf(told), findings };
   for (const finding of findings) ports.log.warning(finding);
-  for (const change of told.changes) ports.log.group(titleOf(change), ports.redact(diffOf(change)));
+  for (const change of told.changes) ports.log.group(titleOf(change), diffOf(change));
   ports.log.info(`Plan: ${countsOf(told)}. Nothing was written.`);
-  ports.setOutputs({
-    drift: `${isDrift(told)}`,
-    plan: ports.redact(planText(told)),
-    plan_json: ports.redact(planJson(told)),
-  });
+  ports.setOutputs({ drift: `${isDrift(told)}`, plan: planText(told), plan_json: planJson(told) });
   if (inputs.fail_on_drift && isDrift(told)) throw driftProblem(context, told);
 };
 

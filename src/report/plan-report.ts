@@ -1,6 +1,7 @@
 import { structuredPatch } from 'diff';
 import { dump } from 'js-yaml';
 import type { Json, JsonObject } from '../json.ts';
+import { type Redact, redactedObject, redactedValue } from '../redact.ts';
 
 /** A field that would change; absent where it is not there before, or afterwards. */
 export interface PlannedField {
@@ -50,6 +51,28 @@ const LONGEST_VALUE = 20_000;
 
 /** Lines around a change that show where it is. */
 const CONTEXT = 4;
+
+/** The same without secrets. It comes first: what is cut, or quoted by YAML or JSON, is no longer known as a secret. */
+export function redactedPlan({ changes, conflicts, refusals, bookkeeping }: PlanReport, redact: Redact): PlanReport {
+  const redactedField = <Field extends PlannedField>({ from, to, ...field }: Field) => ({
+    ...field,
+    path: redact(field.path),
+    ...(from === undefined ? {} : { from: redactedValue(from, redact) }),
+    ...(to === undefined ? {} : { to: redactedValue(to, redact) }),
+  });
+  const side = (object: JsonObject | null) => object && redactedObject(object, redact);
+  return {
+    changes: changes.map(({ fields, before, after, ...change }) => ({
+      ...change,
+      fields: fields.map(redactedField),
+      before: side(before),
+      after: side(after),
+    })),
+    conflicts: conflicts.map(redactedField),
+    refusals: refusals.map(redact),
+    bookkeeping,
+  };
+}
 
 /** Whether an apply would do anything. */
 export function isDrift({ changes, bookkeeping }: PlanReport): boolean {
