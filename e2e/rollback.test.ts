@@ -1,7 +1,10 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { type Ending, runMain, type Values } from '../simulator/runner.ts';
+import { type Ending, MAIN, runBundle, runMain, type Values } from '../simulator/runner.ts';
 import { kube } from './cluster.ts';
 import { asRoot } from './deployer.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
@@ -37,9 +40,9 @@ afterAll(async () => {
 });
 
 /** Runs under a publisher into a failure that is rolled back; nothing that was acknowledged may be lost. */
-async function failed(wrong: Values): Promise<Ending> {
+async function failed(wrong: Values, bundle = MAIN): Promise<Ending> {
   const publisher = startPublisher(admin, { perSecond: 200 });
-  const ending = await runMain({ ...inputs, ...wrong });
+  const ending = await runBundle(bundle, { ...inputs, ...wrong });
   const acknowledged = await publisher.stop();
   const stored = await storedIds(admin, stream);
   const lost = [...acknowledged].filter((id) => !stored.has(id));
@@ -76,5 +79,24 @@ describe('a bad revision is rolled back under load', () => {
     const ending = await failed({ nats_image: 'docker.io/natsio/prometheus-nats-exporter:0.20.1' });
     expect(ending.errors[0]).toMatch(/^Starting pod e2e-rollback\/\S+, container nats: /);
     expect((await run(inputs)).outputs.changed).toBe('false');
+  });
+
+  // No input leads to one: the action has to be wrong about what the servers know.
+  it('a setting that the servers refuse', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'wrong-release-'));
+    try {
+      const bundle = join(directory, 'main.cjs');
+      writeFileSync(
+        bundle,
+        readFileSync(MAIN, 'utf8').replace(/max_connections:(?=\w+\.maxConnections)/, 'max_guests:'),
+      );
+      const before = (await podsOf(outputs)).map(({ uid }) => uid);
+      const ending = await failed({}, bundle);
+      expect(ending.errors[0]).toMatch(/max_guests/);
+      expect((await podsOf(outputs)).map(({ uid }) => uid)).toEqual(before);
+      expect((await run(inputs)).outputs.changed).toBe('false');
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 });

@@ -93,6 +93,7 @@ it('five become three once nothing is stored on two, by the steps of docs/life-c
     }
   }
   await scale(3);
+  await waitFor(async () => (await podsOf(outputs)).length === 3, 'the two that went are gone', 120_000);
   for (const server of await absentPeers()) await removePeer(server);
   await waitFor(async () => (await countedServers()) === 3, 'JetStream counts three servers', 60_000);
   expect((await metaGroup(outputs)).current).toHaveLength(3);

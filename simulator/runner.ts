@@ -8,6 +8,9 @@ import { isJsonObject, type Json } from '../src/json.ts';
 
 const repository = join(import.meta.dirname, '..');
 
+/** The bundle of the main step. */
+export const MAIN = join(repository, 'dist/main.cjs');
+
 /** Values by name: inputs, outputs, states, environment variables. */
 export interface Values {
   [name: string]: string;
@@ -40,7 +43,7 @@ export interface Step {
 
 /** Starts the main step as a runner does: inputs over the defaults of action.yml, in an environment of its own. */
 export function startMain(inputs: Values, environment: Values = {}): Step {
-  return start('dist/main.cjs', inputs, environment);
+  return start(MAIN, inputs, environment);
 }
 
 /** Runs the main step to its end. */
@@ -48,15 +51,20 @@ export function runMain(inputs: Values, environment: Values = {}): Promise<Endin
   return startMain(inputs, environment).ended;
 }
 
+/** Runs another build of the main step: the absolute path of its bundle. */
+export function runBundle(bundle: string, inputs: Values): Promise<Ending> {
+  return start(bundle, inputs, {}).ended;
+}
+
 /** Runs the post step of a main step that left that state. */
 export function runPost(inputs: Values, state: Values, environment: Values = {}): Promise<Ending> {
   const states = Object.entries(state).map(([name, value]) => [`STATE_${name}`, value]);
-  return start('dist/post.cjs', inputs, { ...environment, ...Object.fromEntries(states) }).ended;
+  return start(join(repository, 'dist/post.cjs'), inputs, { ...environment, ...Object.fromEntries(states) }).ended;
 }
 
 const files = { outputs: 'GITHUB_OUTPUT', state: 'GITHUB_STATE', summary: 'GITHUB_STEP_SUMMARY' };
 
-function start(program: string, inputs: Values, environment: Values): Step {
+function start(bundle: string, inputs: Values, environment: Values): Step {
   const directory = mkdtempSync(join(tmpdir(), 'kube-nats-action-'));
   const variables = Object.entries({ ...defaultInputs(), ...inputs }).map(([name, value]) => [
     `INPUT_${name.toUpperCase()}`,
@@ -64,7 +72,7 @@ function start(program: string, inputs: Values, environment: Values): Step {
   ]);
   for (const file of Object.keys(files)) writeFileSync(join(directory, file), '');
   const started = performance.now();
-  const child = spawn(process.execPath, [join(repository, program)], {
+  const child = spawn(process.execPath, [bundle], {
     cwd: directory,
     env: {
       PATH: process.env.PATH,
