@@ -4,6 +4,7 @@ import {
   countsOf,
   diffOf,
   type PlannedChange,
+  type PlannedConflict,
   type PlanReport,
   planJson,
   planText,
@@ -97,6 +98,41 @@ describe('a plan', () => {
     const json = planJson(large);
     expect(Buffer.byteLength(json, 'utf16le')).toBeLessThan(500_000);
     expect(JSON.parse(json)).toMatchObject({ cut: true, changes: { length: 100 } });
+  });
+
+  function conflict(index: number): PlannedConflict {
+    const value = CONF.repeat(20);
+    return {
+      kind: 'Service',
+      name: 'nats',
+      manager: 'helm',
+      path: `metadata.labels.l${index}`,
+      from: value,
+      to: value,
+    };
+  }
+
+  test('as JSON tells every conflict where the values are too long', () => {
+    const { left_out, ...told } = JSON.parse(planJson({ ...large, conflicts: [conflict(0)] }));
+    expect(told.conflicts).toEqual([{ kind: 'Service', name: 'nats', manager: 'helm', path: 'metadata.labels.l0' }]);
+    expect(left_out).toEqual({ changes: 0, conflicts: 0, refusals: 0 });
+  });
+
+  test('as JSON stays JSON, and tells how much is left out, however much there is', () => {
+    const many = Array.from({ length: 3_000 }, (_, index) => index);
+    const json = planJson({
+      changes: many.map((index) => update(null, {}, { name: `nats-${index}` })),
+      conflicts: many.map(conflict),
+      refusals: many.map((index) => `Refusal ${index} ${'"'.repeat(100)}`),
+      bookkeeping: false,
+    });
+    expect(json.length).toBeLessThan(200_000);
+    const { left_out, cut: _, ...lists } = JSON.parse(json);
+    expect(Object.keys(left_out)).toEqual(['changes', 'conflicts', 'refusals']);
+    for (const [list, count] of Object.entries(left_out)) {
+      expect(lists[list].length).toBeGreaterThan(100);
+      expect(lists[list].length + Number(count)).toBe(3_000);
+    }
   });
 
   test('as JSON cuts a value that is long', () => {

@@ -523,7 +523,7 @@ export const OUTPUTS = {
   rolled_back: 'true when this run failed and took the cluster back to its last good state, else false.',
   drift: 'With mode plan: true when an apply would change anything, else false.',
   plan: 'With mode plan: what an apply would change, as a diff; cut where it is longer than 200,000 characters.',
-  plan_json: 'With mode plan: the same as JSON (docs/life-cycle.md), cut likewise.',
+  plan_json: 'With mode plan: the same as JSON (docs/life-cycle.md); with fewer details where it is longer.',
 } as const;
 
 export type OutputName = keyof typeof OUTPUTS;

@@ -45,6 +45,9 @@ export interface PlanReport {
 /** Most characters of a text: an output may have 1 MB, in UTF-16, and the job summary 1 MiB. */
 const LONGEST_TEXT = 200_000;
 
+/** Most characters of each list of the JSON, where all is too long. */
+const LONGEST_LIST = 60_000;
+
 /** Most characters of a line, and of a value in JSON: a dashboard is one line of 50,000. */
 const LONGEST_LINE = 300;
 const LONGEST_VALUE = 20_000;
@@ -127,7 +130,10 @@ export function findingsOf({ conflicts, refusals }: PlanReport): string[] {
   ];
 }
 
-/** The plan as JSON, for programs: docs/life-cycle.md describes it. Values go first where it would be too long. */
+/**
+ * The plan as JSON, for programs: docs/life-cycle.md describes it. Where it would be too long the values go first, and then
+ * the last of a list, counted.
+ */
 export function planJson({ changes, conflicts, refusals }: PlanReport): string {
   const told = changes.map(({ before: _before, after: _after, fields, ...change }) => ({
     ...change,
@@ -135,8 +141,29 @@ export function planJson({ changes, conflicts, refusals }: PlanReport): string {
   }));
   const whole = JSON.stringify({ changes: told, conflicts: conflicts.map(bounded), refusals });
   if (whole.length <= LONGEST_TEXT) return whole;
-  const bare = told.map(({ fields: _fields, ...change }) => ({ ...change, fields: [] }));
-  return JSON.stringify({ changes: bare, conflicts: [], refusals, cut: true });
+  const first = {
+    changes: fitting(told.map((change) => ({ ...change, fields: [] }))),
+    conflicts: fitting(conflicts.map(({ from: _from, to: _to, ...conflict }) => conflict)),
+    refusals: fitting(refusals),
+  };
+  const leftOut = {
+    changes: changes.length - first.changes.length,
+    conflicts: conflicts.length - first.conflicts.length,
+    refusals: refusals.length - first.refusals.length,
+  };
+  return JSON.stringify({ ...first, cut: true, left_out: leftOut });
+}
+
+/** The first of a list, as many as fit into its part of the JSON. */
+function fitting<Item>(items: Item[]): Item[] {
+  const first: Item[] = [];
+  let length = 0;
+  for (const item of items) {
+    length += JSON.stringify(item).length + 1;
+    if (length > LONGEST_LIST) break;
+    first.push(item);
+  }
+  return first;
 }
 
 function bounded<Field extends PlannedField>(field: Field): Field {
