@@ -341,6 +341,32 @@ describe('a Vault that', () => {
     expect(inVault()).toEqual([]);
   });
 
+  test('has an address that nobody knows, be it a typing error, is not taken for gone: the next run removes the rest', async () => {
+    await succeeds(world.apply());
+    const made = inVault();
+    const ending = await world.destroy({ vault_url: 'https://vault.invalid' });
+    expect(ending.exitCode).toBe(1);
+    expect(ending.errors[0]).toMatch(
+      /host of vault_url has no address[\s\S]*The next run of mode destroy removes them/,
+    );
+    expect(inNamespace()).toEqual(['ConfigMap nats-inventory', ...KEPT]);
+    expect(inVault()).toEqual(made);
+    await succeeds(world.destroy());
+    expect(inNamespace()).toEqual(KEPT);
+    expect(inVault()).toEqual([]);
+  });
+
+  test('is gone for good, as only its owner knows, leaves one object to be deleted by hand, which is told', async () => {
+    await succeeds(world.apply());
+    const ending = await world.destroy({ vault_url: 'https://vault.invalid' });
+    const [, namespace, name] =
+      /If that Vault is gone for good, delete it yourself \(kubectl -n (\S+) delete configmap (\S+)\)\.$/.exec(
+        ending.errors[0] ?? '',
+      ) ?? [];
+    await world.kube('DELETE', `/api/v1/namespaces/${namespace}/configmaps/${name}`);
+    expect(inNamespace()).toEqual(KEPT);
+  });
+
   test.each(['/api/v1/namespaces/vault/services/vault-active', '/api/v1/namespaces/vault'])(
     'is gone with %s is told, with what it took along',
     async (path) => {

@@ -370,7 +370,7 @@ describe('a Vault that cannot be asked', () => {
   const noHost = connectionError('ENOTFOUND', 'getaddrinfo ENOTFOUND vault');
   test.each<[string, Handler, string, 'gone' | 'silent' | null]>([
     ['whose Service does not exist', () => kubernetesStatus404(), PROXY, 'gone'],
-    ['whose name does not resolve', () => noHost, '', 'gone'],
+    ['whose name does not resolve', () => noHost, '', 'silent'],
     [
       'that lacks the mount',
       () => answer(404, { errors: ['no handler for route "pki/x". route entry not found.'] }),

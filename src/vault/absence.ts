@@ -1,8 +1,8 @@
 import { Problem, type ProblemDetails } from '../problem.ts';
 
 /**
- * Vault could not be asked. Gone: it, or the mount that was asked for, does not exist any more; silent: it does not
- * answer now, or is sealed, which may pass.
+ * Vault could not be asked. Gone: Kubernetes or Vault itself says that its Service, or the mount that was asked for, does
+ * not exist; silent: it does not answer now, or is sealed, which may pass.
  */
 export class VaultAbsent extends Problem {
   readonly absence: 'gone' | 'silent';

@@ -84,7 +84,7 @@ export function tellGone(context: RunContext, places: DesiredVault[], { details 
   });
 }
 
-/** The end of a run whose Vault did not answer: what is left there. */
+/** The end of a run whose Vault did not answer: what is left there, and how it ends where nobody will ever answer again. */
 export function tellUnfinished(
   { namespace, name }: RunContext,
   places: DesiredVault[],
@@ -94,13 +94,14 @@ export function tellUnfinished(
   const kept =
     inventory === null
       ? ''
-      : ` ${describe('ConfigMap', namespace, inventoryName(name))} is kept until then: it tells that run where they are.`;
+      : ` ${describe('ConfigMap', namespace, inventoryName(name))} is kept until then: it tells that run where they are. ` +
+        `If that Vault is gone for good, delete it yourself (kubectl -n ${namespace} delete configmap ${inventoryName(name)}).`;
   return new Problem({
     kind: 'vault',
     tried: `Removing what NATS cluster ${name} has in Vault`,
     reason: `${details.tried}: ${details.reason} All else of the cluster is removed; in Vault these may be left:`,
     findings: removablePaths(places).map(pathText),
-    next: `${details.next} Running this step again removes them.${kept}`,
+    next: `${details.next} The next run of mode destroy removes them.${kept}`,
   });
 }
 
