@@ -13,7 +13,7 @@ import { asRoot } from './deployer.ts';
 import { installModuleCluster, removeStack, restoreModuleCluster } from './module.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
 import { connectAs } from './nats.ts';
-import { metaGroup, type Pod, podsOf } from './observe.ts';
+import { metaGroup, podsOf, sampleUntil } from './observe.ts';
 import { rolesFor, rulesIn } from './permissions-page.ts';
 import { type Publisher, startPublisher, storedIds } from './publisher.ts';
 import { expectNoWrite, run } from './runs.ts';
@@ -96,7 +96,7 @@ it('is taken over in place by one rolling restart, and loses no acknowledged mes
   expect(before.claims.map(ownersOf)).toEqual([['StatefulSet'], ['StatefulSet'], ['StatefulSet']]);
 
   const step = run(inputs);
-  const samples = await sampleUntil(step);
+  const samples = await sampleUntil(step, outputs);
   const ending = await step;
   expect(ending.outputs).toMatchObject({ ...outputs, changed: 'true' });
   expect(uidOf(await kube.get(statefulSetPath))).toBe(before.statefulSet);
@@ -201,16 +201,4 @@ function blockOf(language: string, heading: string): string {
   const [, block] = new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(section) ?? [];
   if (block === undefined) throw new Error(`docs/life-cycle.md has no ${language} below "${heading}"`);
   return block;
-}
-
-/** Looks at the pods again and again while the run works. */
-async function sampleUntil(ended: Promise<unknown>): Promise<Pod[][]> {
-  const samples: Pod[][] = [];
-  let running = true;
-  const end = ended.finally(() => {
-    running = false;
-  });
-  while (running) samples.push(await podsOf(outputs));
-  await end;
-  return samples;
 }

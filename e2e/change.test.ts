@@ -7,7 +7,7 @@ import { auditWrites, hasAuditLog, kube } from './cluster.ts';
 import { asRoot } from './deployer.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
 import { connectAs } from './nats.ts';
-import { logOf, type Pod, podsOf, reportOf } from './observe.ts';
+import { logOf, type Pod, podsOf, reportOf, sampleUntil } from './observe.ts';
 import { startPublisher, storedIds } from './publisher.ts';
 
 const namespace = 'e2e-change';
@@ -62,7 +62,7 @@ it('rolls one pod at a time for a setting that needs a restart, and loses no ack
   const publisher = startPublisher(admin);
   inputs = { ...inputs, fsync_interval_seconds: '30' };
   const step = startMain(inputs);
-  const samples = await sampleUntil(step.ended);
+  const samples = await sampleUntil(step.ended, outputs);
   const ending = await step.ended;
   const acknowledged = await publisher.stop();
 
@@ -123,18 +123,6 @@ async function kubeletSyncSeconds(node: string): Promise<number> {
   const [, minutes = '0', seconds = '0'] =
     /^(?:(\d+)m)?(?:(\d+)s)?$/.exec(digText(kubeletconfig, 'syncFrequency')) ?? [];
   return Number(minutes) * 60 + Number(seconds);
-}
-
-/** Looks at the pods again and again while the run works. */
-async function sampleUntil(ended: Promise<unknown>): Promise<Pod[][]> {
-  const samples: Pod[][] = [];
-  let running = true;
-  const end = ended.finally(() => {
-    running = false;
-  });
-  while (running) samples.push(await podsOf(outputs));
-  await end;
-  return samples;
 }
 
 /** The pods in the order in which their successors were first seen Ready. */

@@ -25,6 +25,18 @@ export async function podsOf({ namespace, match_labels }: Values): Promise<Pod[]
   }));
 }
 
+/** The pods, looked at again and again until the work has ended. */
+export async function sampleUntil(ended: Promise<unknown>, outputs: Values): Promise<Pod[][]> {
+  const samples: Pod[][] = [];
+  let running = true;
+  const end = ended.finally(() => {
+    running = false;
+  });
+  while (running) samples.push(await podsOf(outputs));
+  await end;
+  return samples;
+}
+
 /** What a server reports on its monitoring port: /varz, /jsz. */
 export function reportOf(namespace: string, pod: string, path: string): Promise<JsonObject> {
   return kube.get(`/api/v1/namespaces/${namespace}/pods/${pod}:8222/proxy${path}`);

@@ -42,6 +42,10 @@ export interface LiveObject {
   uid: string;
 }
 
+export function liveObject({ metadata }: KubeObject): LiveObject {
+  return { name: metadata.name, uid: String(metadata.uid) };
+}
+
 export interface ImmutableFields {
   podManagementPolicy: string;
   serviceName: string;

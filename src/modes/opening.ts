@@ -10,6 +10,7 @@ import { compare, type Intent, intend } from '../reconcile/plan/look.ts';
 import type { Plan } from '../reconcile/plan/plan.ts';
 import { lookAtOtherRoles } from '../reconcile/verify/other-roles.ts';
 import type { RunReport } from '../report/run-report.ts';
+import { together } from '../together.ts';
 import { login } from '../vault/login.ts';
 import { checkCapabilities, checkHealth, checkMounts } from '../vault/preflight.ts';
 import type { RunPorts } from './mode.ts';
@@ -28,20 +29,20 @@ export interface Opening {
 /** Looks at the target and at Vault, settles what should be and compares: without a write. */
 export async function open(inputs: Inputs, ports: RunPorts, report: RunReport): Promise<Opening> {
   const deadline = ports.clock.now() + inputs.timeout * 1000;
-  const [target] = await both(inspectTarget(ports.kube, inputs, ports.vaultAccess), logIn(inputs, ports));
+  const [target] = await together([inspectTarget(ports.kube, inputs, ports.vaultAccess), logIn(inputs, ports)]);
   const name = await identify(inputs, ports, target);
   const context: RunContext = { ...ports, inputs, report, namespace: inputs.namespace, name, deadline };
 
   const intent = await intend(context, target);
   announce(intent, context);
-  await both(
+  await together([
     checkMounts(ports.vault, intent.desired.vault),
     checkCapabilities(ports.vault, intent.desired.vault, inputs.mode),
-  );
-  const [plan] = await both(
+  ]);
+  const [plan] = await together([
     compare(context, target.namespaceExists, intent),
     lookAtOtherRoles(context, intent.desired.vault),
-  );
+  ]);
   ports.setOutputs({ changed: 'false' });
   return { context, target, intent, plan };
 }
@@ -77,10 +78,4 @@ export function announce({ adaptations, desired, adoption }: Intent, { inputs, c
   for (const { wanted, instead } of adaptations) log.info(`Without ${wanted}: ${instead}`);
   if (adaptations.length > 0) log.notice(ADAPTED);
   for (const { severity, input, message } of report.notices) log[severity](`${input}: ${message}`);
-}
-
-/** Waits for both even when one fails: what the other one did must be known before the run ends. */
-export async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([first, second]);
-  return Promise.all([first, second]);
 }

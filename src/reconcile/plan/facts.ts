@@ -2,9 +2,9 @@ import { WINDOW_START } from '../../desired/disruption.ts';
 import { IMAGE_CACHE_NAMESPACE } from '../../desired/image-cache.ts';
 import { selectorLabels } from '../../desired/labels.ts';
 import { issuerName } from '../../desired/names.ts';
-import type { ImmutableFields, LiveObject, TargetFacts } from '../../desired/state.ts';
+import { type ImmutableFields, liveObject, type TargetFacts } from '../../desired/state.ts';
 import { RESTART_HASH } from '../../desired/statefulset.ts';
-import { DATA_VOLUME, dataTemplate } from '../../desired/storage.ts';
+import { dataTemplate } from '../../desired/storage.ts';
 import type { Inputs } from '../../inputs/table.ts';
 import { dig, digObjects, digText, isJsonObject } from '../../json.ts';
 import { type KubeClient, labelSelector } from '../../kube/client.ts';
@@ -18,6 +18,7 @@ import type { Adaptation } from '../../report/run-report.ts';
 import { adapt } from '../access/adaptation.ts';
 import { findImageCaches, type Target } from '../access/preflight.ts';
 import { isModuleCluster } from '../adoption/adoption.ts';
+import { boundVolumes, dataClaims } from '../claims.ts';
 import { recordedLeftovers, recordedNamespaces } from '../inventory.ts';
 import { isOwn } from '../ownership.ts';
 import { checkDowngrade } from '../refusals/downgrade.ts';
@@ -95,11 +96,6 @@ function scaled(inputs: Inputs, name: string, statefulSet: KubeObject | null, cl
   return { namespace: inputs.namespace, name, servers, isRunning: live > 0 };
 }
 
-/** How many of the claims have their volume. */
-export function boundVolumes(claims: KubeObject[]): number {
-  return claims.filter((claim) => digText(claim.status, 'phase') === 'Bound').length;
-}
-
 /** cert-manager would go on with the old CA's certificates until each is renewed: clients and servers would part. */
 function checkMount({ vault_internal_pki_backend_mount_path: wanted, namespace }: Inputs, issuer: KubeObject): void {
   const [live = ''] = digText(issuer.spec, 'vault', 'path').split('/sign/');
@@ -121,19 +117,6 @@ export function immutableFields({ spec }: KubeObject): ImmutableFields {
     selector: isJsonObject(selector) ? selector : {},
     volumeClaimTemplates: digObjects(spec, 'volumeClaimTemplates').map(({ status: _status, ...template }) => template),
   };
-}
-
-function liveObject({ metadata }: KubeObject): LiveObject {
-  return { name: metadata.name, uid: String(metadata.uid) };
-}
-
-/** The claims of the StatefulSet, by their names: a copy that somebody made of one may carry the same labels. */
-export async function dataClaims(kube: KubeClient, namespace: string, name: string): Promise<KubeObject[]> {
-  const claims = await kube.list('PersistentVolumeClaim', namespace);
-  const prefix = `${DATA_VOLUME}-${name}-`;
-  return claims.filter(
-    ({ metadata }) => metadata.name.startsWith(prefix) && /^\d+$/.test(metadata.name.slice(prefix.length)),
-  );
 }
 
 /** What the servers of the StatefulSet's present template say of their storage; older ones are being replaced anyway. */

@@ -1,12 +1,13 @@
 import { inventoryId, MEMBER_LABEL } from '../../desired/apply-set.ts';
 import { MANAGED_BY, selectorLabels } from '../../desired/labels.ts';
 import { type Purpose, secretName } from '../../desired/names.ts';
-import { claimGroup, DATA_VOLUME } from '../../desired/storage.ts';
+import { claimGroup } from '../../desired/storage.ts';
 import { digObjects, digText } from '../../json.ts';
 import { describe } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Kind } from '../../kube/resources.ts';
 import { MANAGER } from '../../manager.ts';
+import { dataClaims, isNumbered } from '../claims.ts';
 import type { RunContext } from '../context.ts';
 import { isOwn } from '../ownership.ts';
 
@@ -83,11 +84,6 @@ export function hasOwner({ metadata }: KubeObject, kind?: Kind, name?: string): 
   );
 }
 
-/** Whether a number follows the prefix, and nothing else. */
-function isNumbered(text: string, prefix: string): boolean {
-  return text.startsWith(prefix) && /^\d+$/.test(text.slice(prefix.length));
-}
-
 /** The claims that a StatefulSet of the cluster's name has, or had. */
 export interface DataClaims {
   own: KubeObject[];
@@ -100,8 +96,7 @@ export interface DataClaims {
  * run that was killed before that are known while there is an inventory.
  */
 export async function claimsOf({ kube, namespace, name }: RunContext, hasInventory: boolean): Promise<DataClaims> {
-  const claims = await kube.list('PersistentVolumeClaim', namespace);
-  const named = claims.filter(({ metadata }) => isNumbered(metadata.name, `${DATA_VOLUME}-${name}-`));
+  const named = await dataClaims(kube, namespace, name);
   const isOurs = (claim: KubeObject) =>
     isLabelled(claim, name) || (hasInventory && isOfTemplate(claim, namespace, name));
   return { own: named.filter(isOurs), others: named.filter((claim) => !isOurs(claim)) };

@@ -1,7 +1,7 @@
 import { ID_LABEL, inventoryId, inventoryName } from '../../desired/apply-set.ts';
 import { everything } from '../../desired/everything.ts';
 import { IMAGE_CACHE_NAMESPACE } from '../../desired/image-cache.ts';
-import type { DesiredVault, LiveObject, Share } from '../../desired/state.ts';
+import { type DesiredVault, liveObject, type Share } from '../../desired/state.ts';
 import type { Inputs } from '../../inputs/table.ts';
 import { dig, digText } from '../../json.ts';
 import { type Access, describe, type KubeClient } from '../../kube/client.ts';
@@ -149,10 +149,6 @@ const RECORDED = 'to remove what earlier runs made';
 
 async function areAllowed(kube: KubeClient, accesses: Access[]): Promise<boolean> {
   return (await Promise.all(accesses.map((access) => kube.isAllowed(access)))).every(Boolean);
-}
-
-function liveObject({ metadata }: KubeObject): LiveObject {
-  return { name: metadata.name, uid: String(metadata.uid) };
 }
 
 async function ownIssuers(removal: Removal): Promise<KubeObject[]> {
