@@ -15,6 +15,8 @@ export interface Behaviour {
   vaultEndpoints: boolean;
   /** What pods' /healthz says in place of ok: "JetStream stream 'A > B' is not current". */
   natsNotCurrent: Map<string, string>;
+  /** Uids of pods whose server the meta leader does not take for a peer. */
+  natsOutsiders: Set<string>;
   /** False: the NATS servers elect no meta leader. */
   natsMetaLeader: boolean;
 }
@@ -38,6 +40,7 @@ export function healthyBehaviour(): Behaviour {
     vaultSealed: false,
     vaultEndpoints: true,
     natsNotCurrent: new Map(),
+    natsOutsiders: new Set(),
     natsMetaLeader: true,
   };
 }

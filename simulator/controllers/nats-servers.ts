@@ -172,11 +172,12 @@ export class NatsServers {
     const [leader] = peers;
     const isLeader = leader?.metadata.uid === pod.metadata.uid;
     const others = peers.filter((peer) => peer.metadata.uid !== pod.metadata.uid);
+    const followers = others.filter((peer) => !this.#behaviour.natsOutsiders.has(peer.metadata.uid));
     const name = pod.metadata.labels?.['app.kubernetes.io/instance'] ?? '';
     const metaCluster = {
       name,
       ...(this.#behaviour.natsMetaLeader ? { leader: leader?.metadata.name, peer: idOf(pod) } : {}),
-      ...(isLeader && this.#behaviour.natsMetaLeader ? { replicas: others.map(replica) } : {}),
+      ...(isLeader && this.#behaviour.natsMetaLeader ? { replicas: followers.map(replica) } : {}),
       cluster_size: peers.length,
     };
     return {

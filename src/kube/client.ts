@@ -22,10 +22,10 @@ export interface Access {
 }
 
 /**
- * What the rest of the action knows of the Kubernetes API. Every method rejects with a Problem that names the object;
- * what does not exist is null, never an error.
+ * The Kubernetes API as far as the action reads it. Every method rejects with a Problem that names the object; what does not
+ * exist is null, never an error.
  */
-export interface KubeClient {
+export interface KubeReader {
   get(kind: Kind, namespace: string | undefined, name: string): Promise<KubeObject | null>;
   /** The object with nothing but its metadata: what a Secret holds is not even sent. */
   getMetadata(kind: Kind, namespace: string | undefined, name: string): Promise<KubeObject | null>;
@@ -33,6 +33,36 @@ export interface KubeClient {
   list(kind: Kind, namespace: string | undefined, selectors?: ListSelectors): Promise<KubeObject[]>;
   /** The same objects with nothing but their metadata, as getMetadata answers them; those with the labels, or all. */
   listMetadata(kind: Kind, namespace: string | undefined, labels?: string): Promise<KubeObject[]>;
+  /** What KubeClient.apply would store, or reject with. */
+  apply(object: KubeObject, options: ApplyOptions & { dryRun: true }): Promise<KubeObject>;
+  isAllowed(access: Access): Promise<boolean>;
+  /** Whom the API server takes the caller for: "system:serviceaccount:ci:deployer". Null where it does not tell. */
+  identity(): Promise<string | null>;
+  /** Every API group and version that the API server serves: "apps/v1". A CRD that is not installed lacks here. */
+  servedApis(): Promise<ReadonlySet<string>>;
+  /** The OpenAPI document (v3) of an API group and version: what its kinds know. Null where there is none. */
+  openApi(groupVersion: string): Promise<JsonObject | null>;
+  /** "v1.34.4" */
+  serverVersion(): Promise<string>;
+  /**
+   * Connects to a TCP port of a pod by its kubelet (pods/portforward), where no NetworkPolicy is in the way. Null when the
+   * pod cannot be reached within 5 s; a port where nothing listens ends the connection with an error. Whoever asked
+   * destroys it; the run's end does so too.
+   */
+  dialPod(namespace: string, pod: string, port: number): Promise<Duplex | null>;
+  /** GET of a pod's HTTP port, as dialPod reaches it. Null when it answers no JSON object, whatever the status, within another 5 s. */
+  getFromPod(namespace: string, pod: string, port: number, path: string): Promise<JsonObject | null>;
+  /** The last lines of a container's log; empty when there is none. */
+  podLog(
+    namespace: string,
+    pod: string,
+    container: string,
+    options: { tailLines: number; previous: boolean },
+  ): Promise<string>;
+}
+
+/** The same, and what changes it. */
+export interface KubeClient extends KubeReader {
   /**
    * Server-side apply. Resolves to the object as it is stored, or with `dryRun` as it would be. Rejects with
    * ApplyConflict when another manager holds a field; those that `takesFrom` names have to give theirs up.
@@ -63,30 +93,6 @@ export interface KubeClient {
   remove(object: KubeObject, options?: { gracePeriodSeconds?: number }): Promise<boolean>;
   /** Deletes the object as it was read, with what it owns; one that changed since stays as it is. */
   removeUnchanged(object: KubeObject): Promise<'removed' | 'gone' | 'changed'>;
-  isAllowed(access: Access): Promise<boolean>;
-  /** Whom the API server takes the caller for: "system:serviceaccount:ci:deployer". Null where it does not tell. */
-  identity(): Promise<string | null>;
-  /** Every API group and version that the API server serves: "apps/v1". A CRD that is not installed lacks here. */
-  servedApis(): Promise<ReadonlySet<string>>;
-  /** The OpenAPI document (v3) of an API group and version: what its kinds know. Null where there is none. */
-  openApi(groupVersion: string): Promise<JsonObject | null>;
-  /** "v1.34.4" */
-  serverVersion(): Promise<string>;
-  /**
-   * Connects to a TCP port of a pod by its kubelet (pods/portforward), where no NetworkPolicy is in the way. Null when the
-   * pod cannot be reached within 5 s; a port where nothing listens ends the connection with an error. Whoever asked
-   * destroys it; the run's end does so too.
-   */
-  dialPod(namespace: string, pod: string, port: number): Promise<Duplex | null>;
-  /** GET of a pod's HTTP port, as dialPod reaches it. Null when it answers no JSON object, whatever the status, within another 5 s. */
-  getFromPod(namespace: string, pod: string, port: number, path: string): Promise<JsonObject | null>;
-  /** The last lines of a container's log; empty when there is none. */
-  podLog(
-    namespace: string,
-    pod: string,
-    container: string,
-    options: { tailLines: number; previous: boolean },
-  ): Promise<string>;
 }
 
 /** How an object is applied; by default for good, as this action, and forcing nothing. */

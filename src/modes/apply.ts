@@ -2,6 +2,7 @@ import { commonLabels } from '../desired/labels.ts';
 import { Problem, type ProblemKind } from '../problem.ts';
 import type { Target } from '../reconcile/access/preflight.ts';
 import type { RunContext, WriteContext } from '../reconcile/context.ts';
+import { LockNeeded } from '../reconcile/lock/holder.ts';
 import { withLock } from '../reconcile/lock/lock.ts';
 import { whileHeld } from '../reconcile/lock/while-held.ts';
 import { compare, type Intent, intend } from '../reconcile/plan/look.ts';
@@ -38,13 +39,26 @@ export const apply: Mode = async (inputs, ports, report) => {
   if (!isEmpty(plan)) return converge(context, ports, target);
   ports.log.info('Nothing to change: no write to Kubernetes or Vault.');
   if (!inputs.wait) return;
-  if (isRemembered(inputs, intent.desired, intent.inventory)) await settle(context);
-  else await converge(context, ports, target);
+  const isSettled = isRemembered(inputs, intent.desired, intent.inventory) && (await isWhole(context));
+  if (!isSettled) await converge(context, ports, target);
 };
+
+/** Waits and verifies without the lock and without a write. Resolves to false where something has to be done first. */
+async function isWhole(context: RunContext): Promise<boolean> {
+  try {
+    await settle(context);
+    return true;
+  } catch (error) {
+    if (!(error instanceof LockNeeded)) throw error;
+    context.log.info(`There is something to do all the same: ${error.message}. Looking again under the lock`);
+    return false;
+  }
+}
 
 /** Under the lock: writes what differs, waits, and remembers what was reached; else goes back. */
 async function converge(context: RunContext, ports: RunPorts, target: Target): Promise<void> {
-  const { kube, inputs, namespace, name } = context;
+  const { inputs, namespace, name } = context;
+  const { kube, leaving, holder } = ports;
   const attempt: Attempt = { intent: null, isFirst: false, madeNamespace: false, toBeRemoved: null };
   if (!target.namespaceExists) {
     ports.setOutputs({ changed: 'true' });
@@ -53,9 +67,9 @@ async function converge(context: RunContext, ports: RunPorts, target: Target): P
     attempt.madeNamespace = created !== null;
     if (created !== null) record(context, { action: 'create', object: `Namespace ${namespace}`, fields: [] });
   }
-  const lock = { ...context, leaving: ports.leaving, holder: ports.holder, labels: commonLabels(inputs, name) };
+  const lock = { ...context, kube, leaving, holder, labels: commonLabels(inputs, name) };
   try {
-    await withLock(lock, (assertHeld) => reach(whileHeld(context, assertHeld), ports, target, attempt));
+    await withLock(lock, (assertHeld) => reach(whileHeld(context, kube, assertHeld), ports, target, attempt));
   } catch (error) {
     const { toBeRemoved } = attempt;
     if (toBeRemoved === null || !(error instanceof Problem)) throw error;

@@ -68,7 +68,7 @@ export async function removeCluster(
   const look = await lookIntoVault(context, ports, remains, enterVault);
   const outcome = site.namespaceExists
     ? await removeInNamespace(context, ports, site, remains, look, checkUnderLock)
-    : await removeOutside(context, remains, look);
+    : await removeOutside(context, ports, remains, look);
   conclude(context, outcome);
 }
 
@@ -125,20 +125,20 @@ async function removeInNamespace(
   checkUnderLock: () => Promise<void>,
 ): Promise<Outcome> {
   if (await isNothingLeft(context, site, remains, look)) return { removed: false, remains, vault: look };
-  const { inputs, kube, namespace, name } = context;
-  const { holder, leaving } = ports;
-  const lock = { ...context, leaving, holder, labels: commonLabels(inputs, name), removes: true };
+  const { inputs, namespace, name } = context;
+  const { kube, holder, leaving } = ports;
+  const lock = { ...context, kube, leaving, holder, labels: commonLabels(inputs, name), removes: true };
   try {
     return await withLock(lock, async (assertHeld) => {
       await checkUnderLock();
       // Another run may have written since.
       const now = await findRemains(context, site);
-      return removeAll(whileHeld(now.removal, assertHeld), now, look);
+      return removeAll(whileHeld(now.removal, kube, assertHeld), now, look);
     });
   } catch (error) {
     // Another run that removes the cluster may have been faster, and taken the namespace with the lock.
     if (isCancelled(error) || !(await isGoing(kube, namespace))) throw error;
-    return removeOutside(context, remains, look);
+    return removeOutside(context, ports, remains, look);
   }
 }
 
@@ -179,11 +179,17 @@ async function removeAll(context: RemovalContext, remains: Remains, look: VaultL
  * again makes the namespace first, so each deletion in Vault looks for that right before. What is left is the time between
  * the answer and the deletion: an install that makes the namespace and reads Vault within it is repaired by its next run.
  */
-async function removeOutside(context: RunContext, remains: Remains, look: VaultLook): Promise<Outcome> {
+async function removeOutside(
+  context: RunContext,
+  { kube }: RunPorts,
+  remains: Remains,
+  look: VaultLook,
+): Promise<Outcome> {
   await waitForNamespace(context);
   const { vault: client } = context;
   const removal: RemovalContext = {
     ...remains.removal,
+    kube,
     assertHeld: () => {},
     vault: { ...client, delete: (path) => waitForNamespace(context).then(() => client.delete(path)) },
   };

@@ -1,10 +1,10 @@
 import { DATA_VOLUME } from '../desired/storage.ts';
 import { digText } from '../json.ts';
-import type { KubeClient } from '../kube/client.ts';
+import type { KubeReader } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 
 /** The claims of the StatefulSet, by their names: a copy that somebody made of one may carry the same labels. */
-export async function dataClaims(kube: KubeClient, namespace: string, name: string): Promise<KubeObject[]> {
+export async function dataClaims(kube: KubeReader, namespace: string, name: string): Promise<KubeObject[]> {
   const claims = await kube.list('PersistentVolumeClaim', namespace);
   return claims.filter(({ metadata }) => isNumbered(metadata.name, `${DATA_VOLUME}-${name}-`));
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { clusterOfInventory, ID_LABEL, inventoryId, inventoryName } from '../desired/apply-set.ts';
 import { type Labels, MANAGED_BY } from '../desired/labels.ts';
 import { dig, digText } from '../json.ts';
-import { type KubeClient, labelSelector } from '../kube/client.ts';
+import { type KubeReader, labelSelector } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { groupOf, type Kind, RESOURCES, resourceOf } from '../kube/resources.ts';
 import { MANAGER } from '../manager.ts';
@@ -138,7 +138,7 @@ export function isCurrent(inventory: KubeObject | null, { groupKinds, namespaces
 }
 
 /** The names of the clusters that this action made in the namespace, by their inventories. */
-export async function clustersIn(kube: KubeClient, namespace: string): Promise<string[]> {
+export async function clustersIn(kube: KubeReader, namespace: string): Promise<string[]> {
   const labels = `${labelSelector({ [MANAGED_BY]: MANAGER })},${ID_LABEL}`;
   const inventories = await kube.list('ConfigMap', namespace, { labels });
   return inventories.map(({ metadata }) => clusterOfInventory(metadata.name)).filter((name) => name !== null);

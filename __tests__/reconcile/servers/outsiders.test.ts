@@ -93,6 +93,36 @@ describe('outsiderRestarts', () => {
     expect(context.report.changes).toHaveLength(1);
   });
 
+  it('gives each server its own time', async () => {
+    const context = contextOfPods();
+    const look = outsiderRestarts(context);
+    await look(withoutZero);
+    await context.clock.sleep(9_000);
+    await look(reportsWith(['nats-a-0']));
+    await context.clock.sleep(9_000);
+    await look(reportsWith(['nats-a-0']));
+    expect(context.report.changes).toEqual([]);
+    await context.clock.sleep(1_000);
+    await look(reportsWith(['nats-a-0']));
+    expect(context.report.changes).toEqual([{ action: 'delete', object: 'Pod demo/nats-a-2', fields: [] }]);
+  });
+
+  it('restarts the next one only when the former is a peer again', async () => {
+    const context = contextOfPods();
+    const look = outsiderRestarts(context);
+    const restartsAfter = async (reports: ServerReport[]) => {
+      await look(reports);
+      await context.clock.sleep(10_000);
+      await look(reports);
+      return context.report.changes.map(({ object }) => object);
+    };
+    expect(await restartsAfter(reportsWith([]))).toEqual(['Pod demo/nats-a-0']);
+    expect(await restartsAfter(reportsWith([]))).toEqual(['Pod demo/nats-a-0']);
+    const gone = reportsWith([]).filter(({ server }) => server !== 'nats-a-0');
+    expect(await restartsAfter(gone)).toEqual(['Pod demo/nats-a-0']);
+    expect(await restartsAfter(reportsWith(['nats-a-0']))).toEqual(['Pod demo/nats-a-0', 'Pod demo/nats-a-2']);
+  });
+
   it('counts anew once all are peers', async () => {
     const context = contextOfPods();
     const look = outsiderRestarts(context);

@@ -1,4 +1,4 @@
-import type { Access, KubeClient } from '../../kube/client.ts';
+import type { Access, KubeReader } from '../../kube/client.ts';
 import { Problem } from '../../problem.ts';
 import { isOptional } from './permissions.ts';
 
@@ -16,7 +16,7 @@ export interface RuleText {
  *
  * @param purpose what they are needed for, when that is not the run as a whole: "to remove what ..."
  */
-export async function checkPermissions(kube: KubeClient, accesses: Access[], purpose = ''): Promise<void> {
+export async function checkPermissions(kube: KubeReader, accesses: Access[], purpose = ''): Promise<void> {
   const allowed = await Promise.all(accesses.map((access) => kube.isAllowed(access)));
   const missing = accesses.filter((_, index) => allowed[index] === false);
   if (missing.length === 0) return;

@@ -3,7 +3,7 @@ import { ZONE_LABEL } from '../../desired/labels.ts';
 import { PRIORITY_CLASS } from '../../desired/scheduling.ts';
 import type { Inputs } from '../../inputs/table.ts';
 import { dig, isJsonObject } from '../../json.ts';
-import type { Access, KubeClient } from '../../kube/client.ts';
+import type { Access, KubeReader } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { AUTOSCALING } from '../../kube/resources.ts';
 import { Problem } from '../../problem.ts';
@@ -38,7 +38,7 @@ export interface Target {
  *
  * @param vaultAccess what reaching Vault needs, when it goes through the API server
  */
-export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAccess: Access[]): Promise<Target> {
+export async function inspectTarget(kube: KubeReader, inputs: Inputs, vaultAccess: Access[]): Promise<Target> {
   const { namespace } = inputs;
   const kubernetesVersion = await kube.serverVersion();
   checkKubernetesVersion(kubernetesVersion);
@@ -77,12 +77,12 @@ export async function inspectTarget(kube: KubeClient, inputs: Inputs, vaultAcces
 }
 
 /** False also for who may not look: that he may not is told with all the other permissions that he lacks. */
-async function isNamespace(kube: KubeClient, name: string): Promise<boolean> {
+async function isNamespace(kube: KubeReader, name: string): Promise<boolean> {
   return (await kube.isAllowed(namespaceAccess())) && (await kube.get('Namespace', undefined, name)) !== null;
 }
 
 /** Whether the nodes are in zones: as long as there is no node at all, they are supposed to be. */
-async function areInZones(kube: KubeClient): Promise<boolean> {
+async function areInZones(kube: KubeReader): Promise<boolean> {
   const [zoned, any] = await Promise.all([
     kube.list('Node', undefined, { labels: ZONE_LABEL, limit: 1 }),
     kube.list('Node', undefined, { limit: 1 }),
@@ -91,7 +91,7 @@ async function areInZones(kube: KubeClient): Promise<boolean> {
 }
 
 /** Releases before 1.1 do not take the field by which a server is moved only to give it more. */
-async function canBeAskedForMore(kube: KubeClient): Promise<boolean> {
+async function canBeAskedForMore(kube: KubeReader): Promise<boolean> {
   const schemas = dig((await kube.openApi(AUTOSCALING)) ?? undefined, 'components', 'schemas');
   const [, schema] =
     Object.entries(isJsonObject(schemas) ? schemas : {}).find(([name]) => name.endsWith('.VerticalPodAutoscaler')) ??
@@ -101,7 +101,7 @@ async function canBeAskedForMore(kube: KubeClient): Promise<boolean> {
 }
 
 /** The ConfigMaps of the node image cache, as far as they exist. */
-export async function findImageCaches(kube: KubeClient): Promise<KubeObject[]> {
+export async function findImageCaches(kube: KubeReader): Promise<KubeObject[]> {
   const found = await Promise.all(IMAGE_CACHES.map((name) => kube.get('ConfigMap', IMAGE_CACHE_NAMESPACE, name)));
   return found.filter((cache) => cache !== null);
 }
@@ -120,7 +120,7 @@ function checkKubernetesVersion(version: string): void {
 
 /** What is missing for certificates to be issued; null: nothing. */
 async function lackOfIssuer(
-  kube: KubeClient,
+  kube: KubeReader,
   clusterIssuer: string | null,
   apis: ReadonlySet<string>,
 ): Promise<Problem | null> {

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { ID_LABEL, MEMBER_LABEL } from '../../desired/apply-set.ts';
 import { MANAGED_BY, selectorLabels } from '../../desired/labels.ts';
 import { dig, digObjects, isJsonObject, type Json, type JsonObject } from '../../json.ts';
-import { type ApplyOptions, describe, type KubeClient } from '../../kube/client.ts';
+import { type ApplyOptions, describe, type KubeReader } from '../../kube/client.ts';
 import { ApplyConflict, type FieldConflict } from '../../kube/errors.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { kindOf } from '../../kube/resources.ts';
@@ -83,7 +83,7 @@ function isModuleEntry({ manager, subresource }: JsonObject): boolean {
 
 /** The fields that others than the module's tools hold, and for which the object's apply would be refused. */
 export async function conflictsBesides(
-  kube: KubeClient,
+  kube: KubeReader,
   object: KubeObject,
   { takesFrom = [] }: ApplyOptions,
 ): Promise<FieldConflict[]> {

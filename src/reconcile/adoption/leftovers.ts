@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { WINDOW_ID } from '../../desired/disruption.ts';
 import type { Notice } from '../../desired/state.ts';
 import { digText } from '../../json.ts';
-import { type KubeClient, labelSelector } from '../../kube/client.ts';
+import { type KubeReader, labelSelector } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { type Kind, RESOURCES } from '../../kube/resources.ts';
 import { type Adoption, isModuleObject } from './adoption.ts';
@@ -22,7 +22,7 @@ interface Place {
  * @param wanted the objects of the cluster's desired state
  */
 export async function findLeftovers(
-  kube: KubeClient,
+  kube: KubeReader,
   namespace: string,
   cluster: string,
   recorded: string[] | null,
@@ -73,7 +73,7 @@ function placeOf(recorded: string): Place[] {
 }
 
 /** Where the module, in all its variants, makes what this action does not. */
-async function modulePlaces(kube: KubeClient, namespace: string, cluster: string): Promise<Place[]> {
+async function modulePlaces(kube: KubeReader, namespace: string, cluster: string): Promise<Place[]> {
   const [budget, releases] = await Promise.all([
     kube.get('PodDisruptionBudget', namespace, cluster),
     kube.listMetadata('Secret', namespace, labelSelector({ owner: 'helm', name: cluster })),
@@ -97,7 +97,7 @@ function claimPolicyName(namespace: string, cluster: string): string {
 }
 
 /** What opens and closes the module's disruption windows; its ServiceAccounts have random names. */
-async function windowPlaces(kube: KubeClient, namespace: string, windowId: string): Promise<Place[]> {
+async function windowPlaces(kube: KubeReader, namespace: string, windowId: string): Promise<Place[]> {
   const names = ['enabler', 'disabler'].map((part) => `disruption-window-${part}-${windowId}`);
   const jobs = await Promise.all(names.map((name) => kube.get('CronJob', namespace, name)));
   const accounts = jobs.map((job) =>

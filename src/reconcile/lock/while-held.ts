@@ -1,11 +1,13 @@
+import type { KubeClient } from '../../kube/client.ts';
 import type { RunContext, WriteContext } from '../context.ts';
 
 /** The context of a run that holds the lock: each of its writes is refused once another run may have taken that. */
 export function whileHeld<Context extends RunContext>(
   context: Context,
+  kube: KubeClient,
   assertHeld: () => void,
 ): Context & WriteContext {
-  const { kube, vault } = context;
+  const { vault } = context;
   const checked =
     <Given extends unknown[], Result>(write: (...given: Given) => Promise<Result>) =>
     async (...given: Given): Promise<Result> => {

@@ -7,7 +7,7 @@ import { RESTART_HASH } from '../../desired/statefulset.ts';
 import { dataTemplate } from '../../desired/storage.ts';
 import type { Inputs } from '../../inputs/table.ts';
 import { dig, digObjects, digText, isJsonObject } from '../../json.ts';
-import { type KubeClient, labelSelector } from '../../kube/client.ts';
+import { type KubeReader, labelSelector } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { bytesOf } from '../../kube/quantity.ts';
 import { REPORT_PATHS } from '../../nats/health.ts';
@@ -37,7 +37,7 @@ export interface Findings {
  * @param inventory what the last run recorded; null before the first
  */
 export async function gatherFacts(
-  kube: KubeClient,
+  kube: KubeReader,
   inputs: Inputs,
   target: Target,
   name: string,
@@ -120,7 +120,7 @@ export function immutableFields({ spec }: KubeObject): ImmutableFields {
 }
 
 /** What the servers of the StatefulSet's present template say of their storage; older ones are being replaced anyway. */
-export async function runningServers(kube: KubeClient, { metadata, spec }: KubeObject): Promise<RunningServers> {
+export async function runningServers(kube: KubeReader, { metadata, spec }: KubeObject): Promise<RunningServers> {
   const { name, namespace = '' } = metadata;
   const mark = digText(spec, 'template', 'metadata', 'annotations', RESTART_HASH);
   const pods = await kube.list('Pod', namespace, { labels: labelSelector(selectorLabels(name)) });
@@ -134,7 +134,7 @@ export async function runningServers(kube: KubeClient, { metadata, spec }: KubeO
 }
 
 /** The same by the nats.conf that the servers were given, for who does not ask them. */
-async function configuredServers(kube: KubeClient, { metadata, spec }: KubeObject): Promise<RunningServers> {
+async function configuredServers(kube: KubeReader, { metadata, spec }: KubeObject): Promise<RunningServers> {
   const { name, namespace = '' } = metadata;
   const mark = digText(spec, 'template', 'metadata', 'annotations', RESTART_HASH);
   const config = digText((await kube.get('ConfigMap', namespace, name))?.data, CONFIG_FILE);

@@ -1,7 +1,7 @@
 import { inventoryId, MEMBER_LABEL } from '../../desired/apply-set.ts';
 import type { DesiredState, DesiredVault, Share } from '../../desired/state.ts';
 import { digText, isJsonObject, type JsonObject } from '../../json.ts';
-import { type ApplyOptions, describe, type KubeClient } from '../../kube/client.ts';
+import { type ApplyOptions, describe, type KubeReader } from '../../kube/client.ts';
 import { ApplyConflict, type FieldConflict } from '../../kube/errors.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { type Kind, kindOf } from '../../kube/resources.ts';
@@ -54,7 +54,7 @@ export interface Plan {
 
 /** Where a plan is worked out from. */
 export interface PlanSources {
-  kube: KubeClient;
+  kube: KubeReader;
   vault: VaultClient;
   namespace: string;
   /** False: nothing can exist there, everything is created. */
@@ -288,13 +288,13 @@ async function planAdoption(
  * Whether it is a RoleBinding whose Role is not there yet: who may not do everything may bind only what he holds, and the API
  * server refuses, in a dry run too, while it cannot tell what that is.
  */
-async function bindsNothing(kube: KubeClient, { kind, metadata, roleRef }: KubeObject): Promise<boolean> {
+async function bindsNothing(kube: KubeReader, { kind, metadata, roleRef }: KubeObject): Promise<boolean> {
   return kind === 'RoleBinding' && (await kube.get('Role', metadata.namespace, digText(roleRef, 'name'))) === null;
 }
 
 /** What an apply would store. Null where a dry run cannot tell. */
 async function dryRun(
-  kube: KubeClient,
+  kube: KubeReader,
   object: KubeObject,
   options: ApplyOptions,
 ): Promise<KubeObject | ApplyConflict | null> {
@@ -316,7 +316,7 @@ function managedPart(object: KubeObject, manager: string): JsonObject {
 
 /** Members of the inventory that are not wanted any more. PersistentVolumeClaims are never among them: they are no members. */
 async function leftovers(
-  kube: KubeClient,
+  kube: KubeReader,
   namespace: string,
   name: string,
   kinds: Kind[],

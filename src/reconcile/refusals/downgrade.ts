@@ -1,7 +1,7 @@
 import { selectorLabels } from '../../desired/labels.ts';
 import type { Inputs } from '../../inputs/table.ts';
 import { dig, digObjects, digText } from '../../json.ts';
-import { type KubeClient, labelSelector } from '../../kube/client.ts';
+import { type KubeReader, labelSelector } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { ASSETS_PATH, assetsAbove } from '../../nats/downgrade.ts';
 import { PORTS, SERVER_CONTAINER } from '../../nats/layout.ts';
@@ -21,7 +21,7 @@ interface Server {
  * @param mayBeSilent whether servers need not answer: one that does not come up by the newer release is why a run goes back
  */
 export async function checkDowngrade(
-  kube: KubeClient,
+  kube: KubeReader,
   inputs: Inputs,
   { metadata, spec }: KubeObject,
   mayBeSilent = false,
@@ -69,7 +69,7 @@ export async function checkDowngrade(
   });
 }
 
-async function serverIn(kube: KubeClient, { metadata, spec, status }: KubeObject): Promise<Server> {
+async function serverIn(kube: KubeReader, { metadata, spec, status }: KubeObject): Promise<Server> {
   const { namespace = '', name } = metadata;
   const varz = await kube.getFromPod(namespace, name, PORTS.monitoring, '/varz');
   const container = digObjects(status, 'containerStatuses').find((each) => each.name === SERVER_CONTAINER);

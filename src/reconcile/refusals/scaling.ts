@@ -1,6 +1,6 @@
 import type { Inputs } from '../../inputs/table.ts';
 import { digObjects, digText, type JsonObject } from '../../json.ts';
-import type { KubeClient } from '../../kube/client.ts';
+import type { KubeReader } from '../../kube/client.ts';
 import { STATE_PATHS, streamsIn } from '../../nats/currency.ts';
 import { PORTS } from '../../nats/layout.ts';
 import { Problem } from '../../problem.ts';
@@ -34,7 +34,7 @@ const UNUSED_CLAIMS = ', or delete the PersistentVolumeClaims of servers that we
  * Throws where another number of servers would lose data: the streams of a single server do not join a JetStream cluster,
  * which removes them; and a server that goes takes its replicas of streams, and its vote, with it.
  */
-export async function checkScaling(kube: KubeClient, { replicas }: Inputs, cluster: Scaled): Promise<void> {
+export async function checkScaling(kube: KubeReader, { replicas }: Inputs, cluster: Scaled): Promise<void> {
   const { namespace, name, servers } = cluster;
   const reason = await whatForbids(kube, cluster, replicas);
   if (reason === null) return;
@@ -46,14 +46,14 @@ export async function checkScaling(kube: KubeClient, { replicas }: Inputs, clust
   });
 }
 
-async function whatForbids(kube: KubeClient, cluster: Scaled, replicas: number): Promise<string | null> {
+async function whatForbids(kube: KubeReader, cluster: Scaled, replicas: number): Promise<string | null> {
   const { servers } = cluster;
   if (servers === 1 && replicas > 1) return whatKeepsAlone(kube, cluster);
   if (servers > 1 && replicas === 1) return 'A server that is left alone does not offer the streams of its cluster.';
   return replicas < servers ? whatKeepsServers(kube, cluster, replicas) : null;
 }
 
-async function whatKeepsAlone(kube: KubeClient, cluster: Scaled): Promise<string | null> {
+async function whatKeepsAlone(kube: KubeReader, cluster: Scaled): Promise<string | null> {
   const lost = 'The streams of a single server do not join a JetStream cluster, which removes them';
   const report = await reportOf(kube, cluster, 0);
   if (report === null) return `${lost}, and ${cluster.name}-0 does not run or answer to tell whether it has any.`;
@@ -62,7 +62,7 @@ async function whatKeepsAlone(kube: KubeClient, cluster: Scaled): Promise<string
 }
 
 /** Servers that store nothing, or never joined JetStream, have nothing that could be lost; the others must keep their majority. */
-async function whatKeepsServers(kube: KubeClient, cluster: Scaled, replicas: number): Promise<string | null> {
+async function whatKeepsServers(kube: KubeReader, cluster: Scaled, replicas: number): Promise<string | null> {
   const reports = await Promise.all(
     Array.from({ length: cluster.servers }, async (_, ordinal) => ({
       server: `${cluster.name}-${ordinal}`,
@@ -89,7 +89,7 @@ function ordinalOf(server: string): number {
 }
 
 async function reportOf(
-  kube: KubeClient,
+  kube: KubeReader,
   { namespace, name, isRunning }: Scaled,
   ordinal: number,
 ): Promise<JsonObject | null> {

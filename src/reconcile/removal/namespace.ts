@@ -1,6 +1,6 @@
 import { inventoryName } from '../../desired/apply-set.ts';
 import { dig } from '../../json.ts';
-import { describe, type KubeClient } from '../../kube/client.ts';
+import { describe, type KubeReader } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { Problem } from '../../problem.ts';
 import { KEEPING_NAMESPACE } from '../access/permissions.ts';
@@ -71,7 +71,7 @@ function madeAnew({ namespace, name }: RunContext): Problem {
 }
 
 /** Whether it is gone, or being deleted. */
-export async function isGoing(kube: KubeClient, namespace: string): Promise<boolean> {
+export async function isGoing(kube: KubeReader, namespace: string): Promise<boolean> {
   const live = await kube.get('Namespace', undefined, namespace);
   return live === null || isTerminating(live);
 }

@@ -4,7 +4,7 @@ import { IMAGE_CACHE_NAMESPACE } from '../../desired/image-cache.ts';
 import { type DesiredVault, liveObject, type Share } from '../../desired/state.ts';
 import type { Inputs } from '../../inputs/table.ts';
 import { dig, digText } from '../../json.ts';
-import { type Access, describe, type KubeClient } from '../../kube/client.ts';
+import { type Access, describe, type KubeReader } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { groupOf, type Kind, RESOURCES } from '../../kube/resources.ts';
 import { Problem } from '../../problem.ts';
@@ -29,7 +29,7 @@ export interface Site {
 }
 
 /** Looks at the target, which need not have anything that a cluster needs. */
-export async function inspectSite(kube: KubeClient, inputs: Inputs): Promise<Site> {
+export async function inspectSite(kube: KubeReader, inputs: Inputs): Promise<Site> {
   const kubernetesVersion = await kube.serverVersion();
   await checkPermissions(kube, clusterWideAccess(inputs));
   const [apis, kubeSystem, namespace] = await Promise.all([
@@ -147,7 +147,7 @@ async function findCaches({ kube, inputs }: RunContext, inventory: KubeObject | 
 
 const RECORDED = 'to remove what earlier runs made';
 
-async function areAllowed(kube: KubeClient, accesses: Access[]): Promise<boolean> {
+async function areAllowed(kube: KubeReader, accesses: Access[]): Promise<boolean> {
   return (await Promise.all(accesses.map((access) => kube.isAllowed(access)))).every(Boolean);
 }
 

@@ -17,7 +17,7 @@ export interface Removal extends Membership {
 }
 
 /** One that holds the cluster's lock. */
-export interface RemovalContext extends WriteContext, Removal {}
+export type RemovalContext = Removal & WriteContext;
 
 /** Objects that hold up a removal, as names in a progress line. */
 const SHOWN = 6;

@@ -1,6 +1,7 @@
 import { describe } from '../../kube/client.ts';
 import { outsiders, type ServerReport } from '../../nats/health.ts';
-import type { RunContext } from '../context.ts';
+import type { RunContext, WriteContext } from '../context.ts';
+import { asHolder } from '../lock/holder.ts';
 import { record } from '../record.ts';
 import { podsOf } from './pods.ts';
 
@@ -14,27 +15,28 @@ const JOIN_TIME = 10_000;
  * another restart it becomes a peer. Nothing is lost: no new stream is placed on such a server, and the others have their
  * majority without it.
  *
+ * The next one only when that is a peer again: with two away there is no majority.
+ *
  * @returns what to call with each look at the servers
  */
 export function outsiderRestarts(context: RunContext): (reports: ServerReport[]) => Promise<void> {
   const { clock } = context;
   const restarted = new Set<string>();
-  let since: number | undefined;
+  let since = new Map<string, number>();
   return async (reports) => {
-    const server = outsiders(reports).find((outsider) => !restarted.has(outsider));
-    if (server === undefined) {
-      since = undefined;
-      return;
-    }
-    since ??= clock.now();
-    if (clock.now() - since < JOIN_TIME) return;
-    since = undefined;
+    const now = clock.now();
+    const outside = outsiders(reports);
+    since = new Map(outside.map((server) => [server, since.get(server) ?? now]));
+    const peers = reports.map(({ server }) => server).filter((server) => !outside.includes(server));
+    if (![...restarted].every((server) => peers.includes(server))) return;
+    const server = outside.find((each) => now - (since.get(each) ?? now) >= JOIN_TIME);
+    if (server === undefined) return;
     restarted.add(server);
-    await restart(context, server);
+    await restart(asHolder(context, `restart ${server}`), server);
   };
 }
 
-async function restart(context: RunContext, server: string): Promise<void> {
+async function restart(context: WriteContext, server: string): Promise<void> {
   const pod = (await podsOf(context)).find(({ metadata }) => metadata.name === server);
   if (pod === undefined || !(await context.kube.remove(pod))) return;
   const object = describe('Pod', context.namespace, server);

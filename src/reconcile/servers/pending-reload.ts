@@ -6,6 +6,7 @@ import { CONFIG_FILE } from '../../nats/layout.ts';
 import { configHash } from '../../nats/restart.ts';
 import { together } from '../../together.ts';
 import type { RunContext, WriteContext } from '../context.ts';
+import { asHolder } from '../lock/holder.ts';
 import { podsOf } from './pods.ts';
 import { type ConfigLoad, configLoads, loadTimes, touchPods, waitForReload } from './rollout.ts';
 
@@ -85,8 +86,10 @@ export async function verifyLoaded(context: RunContext): Promise<void> {
   const late = new Map([...pending].filter(([pod, { time }]) => times.get(pod) === time));
   if (late.size === 0) return;
   const what = describe('ConfigMap', namespace, name);
-  log.info(`An earlier run ended before the servers loaded ${what}: hastening ${[...late.keys()].join(', ')}`);
-  await touchPods(context, [...late.keys()], hash);
+  const servers = [...late.keys()].join(', ');
+  const holder = asHolder(context, `hasten ${servers}`);
+  log.info(`An earlier run ended before the servers loaded ${what}: hastening ${servers}`);
+  await touchPods(holder, [...late.keys()], hash);
   await waitForReload(context, late);
 }
 

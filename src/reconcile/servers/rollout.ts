@@ -4,7 +4,7 @@ import { MANAGER } from '../../manager.ts';
 import { PORTS, SERVER_CONTAINER } from '../../nats/layout.ts';
 import { Problem } from '../../problem.ts';
 import { together } from '../../together.ts';
-import type { RunContext } from '../context.ts';
+import type { RunContext, WriteContext } from '../context.ts';
 import { troubleText } from '../diagnosis/diagnosis.ts';
 import { watchForTroubles } from '../diagnosis/trouble-watch.ts';
 import { type Progress, until } from '../until.ts';
@@ -129,7 +129,7 @@ async function lastRefusal({ kube, namespace }: RunContext, pod: string): Promis
 const REFUSAL = 'Failed to reload server configuration: ';
 
 /** Makes the kubelets bring changed files to the pods at once: by themselves they look about once a minute. */
-export async function touchPods({ kube, namespace }: RunContext, pods: string[], filesHash: string): Promise<void> {
+export async function touchPods({ kube, namespace }: WriteContext, pods: string[], filesHash: string): Promise<void> {
   const patch = { metadata: { annotations: { [FILES_HASH_ANNOTATION]: filesHash } } };
   await together(pods.map((pod) => kube.patch('Pod', namespace, pod, patch)));
 }

@@ -4,6 +4,7 @@ import type { KubeObject } from '../../kube/object.ts';
 import { SERVER_CONTAINER } from '../../nats/layout.ts';
 import { together } from '../../together.ts';
 import type { RunContext } from '../context.ts';
+import { asHolder } from '../lock/holder.ts';
 import { record } from '../record.ts';
 
 /** A server that does not run has no client to let down gently, and before it runs its reloader heeds no signal to end. */
@@ -23,12 +24,14 @@ export async function replaceStuckPods(
   if (!isObserved(statefulSet)) return;
   const revision = digText(statefulSet.status, 'updateRevision');
   const stuck = pods.filter((pod) => revisionOf(pod) !== revision && isStuck(pod));
+  if (stuck.length === 0) return;
+  const holder = asHolder(context, `replace ${stuck.map(({ metadata }) => metadata.name).join(', ')}`);
   await together(
     stuck.map(async (pod) => {
-      if (!(await context.kube.remove(pod, GRACE))) return;
+      if (!(await holder.kube.remove(pod, GRACE))) return;
       const object = describe('Pod', pod.metadata.namespace, pod.metadata.name);
       record(
-        context,
+        holder,
         { action: 'delete', object, fields: [] },
         'it is of an older revision, and its server does not run',
       );

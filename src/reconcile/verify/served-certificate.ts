@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
-import type { KubeClient } from '../../kube/client.ts';
+import type { KubeReader } from '../../kube/client.ts';
 import { PORTS } from '../../nats/layout.ts';
 
 /** Milliseconds that a server has to show its certificate. */
@@ -24,7 +24,7 @@ export interface ClientCertificate {
  *   https://docs.nats.io/reference/reference-protocols/nats-protocol#info
  */
 export async function servedCertificate(
-  kube: Pick<KubeClient, 'dialPod'>,
+  kube: Pick<KubeReader, 'dialPod'>,
   namespace: string,
   pod: string,
   port: typeof PORTS.client | typeof PORTS.cluster,

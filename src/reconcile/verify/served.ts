@@ -6,6 +6,7 @@ import type { KubeObject } from '../../kube/object.ts';
 import { PORTS, SERVER_CONTAINER } from '../../nats/layout.ts';
 import { Problem } from '../../problem.ts';
 import type { RunContext } from '../context.ts';
+import { asHolder } from '../lock/holder.ts';
 import { podsOf } from '../servers/pods.ts';
 import { touchPods } from '../servers/rollout.ts';
 import { until } from '../until.ts';
@@ -91,7 +92,7 @@ async function hasten(context: RunContext, outdated: Showing[], hastened: Set<st
   if (showings.length === 0) return;
   const pods = distinct(showings.map(({ pod }) => pod));
   for (const pod of pods) hastened.add(pod);
-  await touchPods(context, pods, distinct(showings.map(serialNumber)).join('-'));
+  await touchPods(asHolder(context, `hasten ${pods.join(', ')}`), pods, distinct(showings.map(serialNumber)).join('-'));
 }
 
 /** What every server shows on its ports, to who may connect there: it would log an error of anybody else. */

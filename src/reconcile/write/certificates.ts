@@ -7,6 +7,7 @@ import { Problem } from '../../problem.ts';
 import { together } from '../../together.ts';
 import { checkHealth } from '../../vault/preflight.ts';
 import type { RunContext } from '../context.ts';
+import { asHolder } from '../lock/holder.ts';
 import { type Progress, until } from '../until.ts';
 
 /** Milliseconds in which certificates are issued else: a Vault that is sealed or gone by now is the likely cause. */
@@ -50,9 +51,14 @@ export async function waitForCertificates(context: RunContext): Promise<void> {
  * Asks cert-manager for a new try of Certificates whose last request was refused: by itself it waits for an hour, then
  * longer (https://cert-manager.io/docs/usage/certificate/#reissuance-triggered-by-failures). The way of `cmctl renew`.
  */
-export async function retryRefused({ kube, clock, log, namespace, name }: RunContext): Promise<void> {
-  const certificates = await kube.list('Certificate', namespace, { labels: labelSelector(selectorLabels(name)) });
+export async function retryRefused(context: RunContext): Promise<void> {
+  const { clock, log, namespace, name } = context;
+  const certificates = await context.kube.list('Certificate', namespace, {
+    labels: labelSelector(selectorLabels(name)),
+  });
   const refused = certificates.filter(isRefused);
+  if (refused.length === 0) return;
+  const { kube } = asHolder(context, `ask for ${refused.map(({ metadata }) => metadata.name).join(', ')} again`);
   await together(
     refused.map(async (certificate) => {
       const conditions = conditionsOf(certificate).filter(({ type }) => type !== 'Issuing');
