@@ -1,7 +1,9 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { resourceOf } from '../../simulator/kubernetes/resources.ts';
+import { startMain } from '../../simulator/runner.ts';
 import type { SimulatorOptions } from '../../simulator/simulator.ts';
-import { startWorld, type World, writesTo } from './world.ts';
+import { digText } from '../../src/json.ts';
+import { during, startWorld, type World, writesTo } from './world.ts';
 
 const TYPO = { nats_image: 'registry.example/nats:typo' };
 const REMOVE = { failed_install: 'remove' };
@@ -82,6 +84,41 @@ test('leaves data volumes that a server has run on', async () => {
   expect(named('StatefulSet', 'ConfigMap')).toEqual([]);
   expect(named('PersistentVolumeClaim')).toHaveLength(3);
 });
+
+test.each([
+  ['of another workflow run', { GITHUB_RUN_ID: '4712' }],
+  ['of the same workflow run', {}],
+])(
+  'is left alone, with its data, where a job %s has taken it on before it could be removed',
+  async (_, environment) => {
+    await start();
+    let isStopped = false;
+    world.faults.add({
+      effect: 'none',
+      // It gives its lock back.
+      matches: ({ method, path, body }) =>
+        method === 'PUT' && path.includes('/leases/nats') && digText(body, 'spec', 'holderIdentity') === '',
+      struck: () => {
+        isStopped = failing.process.kill('SIGSTOP');
+      },
+    });
+    const failing = startMain({ ...world.inputs, ...TYPO, ...REMOVE });
+    await during(failing, 'giving its lock back', () => isStopped);
+    expect((await world.apply({ wait: 'false' }, environment)).errors).toEqual([]);
+    const left = named('StatefulSet', 'ConfigMap', 'PersistentVolumeClaim', 'Secret', 'Certificate', 'Issuer');
+    const leftInVault = inVault();
+    failing.process.kill('SIGCONT');
+    const failed = await failing.ended;
+    expect(named('StatefulSet', 'ConfigMap', 'PersistentVolumeClaim', 'Secret', 'Certificate', 'Issuer')).toEqual(left);
+    expect(inVault()).toEqual(leftInVault);
+    expect(left).toContain('StatefulSet nats');
+    expect(failed.errors).toHaveLength(1);
+    expect(failed.errors[0]).toMatch(
+      /^Starting pod .*\nThis first install is left, though failed_install is remove\..*Another run has worked on the cluster since it failed\. Nothing was removed/s,
+    );
+    expect((await world.apply()).errors).toEqual([]);
+  },
+);
 
 test('is none where anything of the cluster was there before: nothing is removed', async () => {
   await start();

@@ -1,4 +1,3 @@
-import { inventoryName } from '../desired/apply-set.ts';
 import type { DesiredState } from '../desired/state.ts';
 import type { Inputs } from '../inputs/table.ts';
 import { dig, digObjects, digText } from '../json.ts';
@@ -9,6 +8,7 @@ import { checkPermissions } from '../reconcile/access/access-check.ts';
 import { destroyAccess } from '../reconcile/access/permissions.ts';
 import type { Target } from '../reconcile/access/preflight.ts';
 import type { RunContext } from '../reconcile/context.ts';
+import { isNext, presentTurn, type Turn } from '../reconcile/lock/lock.ts';
 import type { Intent } from '../reconcile/plan/look.ts';
 import type { Plan } from '../reconcile/plan/plan.ts';
 import { inspectSite } from '../reconcile/removal/remains.ts';
@@ -45,8 +45,8 @@ function removalInputs(inputs: Inputs, delete_namespace: boolean, delete_data: b
 export interface FailedInstall {
   /** Whether this run made the namespace. */
   madeNamespace: boolean;
-  /** Every run that writes changes it first. */
-  inventoryVersion: string;
+  /** The turn of the lock that it failed in. */
+  turn: Turn;
   /** Whether no server has ever run on the data volumes. */
   areVolumesUnused: boolean;
 }
@@ -57,25 +57,17 @@ export async function lookAtFailure(
   desired: DesiredState,
   madeNamespace: boolean,
 ): Promise<FailedInstall> {
-  const [inventoryVersion, areVolumesUnused] = await Promise.all([
-    inventoryVersionOf(context),
-    areUnused(context, desired),
-  ]);
-  return { madeNamespace, inventoryVersion, areVolumesUnused };
+  const [turn, areVolumesUnused] = await Promise.all([presentTurn(context), areUnused(context, desired)]);
+  return { madeNamespace, turn, areVolumesUnused };
 }
 
-/** '' where there is none. */
-async function inventoryVersionOf({ kube, namespace, name }: RunContext): Promise<string> {
-  const inventory = await kube.get('ConfigMap', namespace, inventoryName(name));
-  return inventory === null ? '' : digText(inventory.metadata, 'resourceVersion');
-}
-
-function takenOver(namespace: string, name: string): Problem {
+/** Ends the removal of a first install that another run has taken on since it failed: it may use what there is. */
+function takenOn({ namespace, name }: RunContext): Problem {
   return new Problem({
     kind: 'conflict',
     tried: `Removing the first install of NATS cluster ${name} in namespace ${namespace}`,
-    reason: 'Another run has worked on the cluster meanwhile: it is left alone.',
-    next: 'Look at the other run.',
+    reason: 'Another run has worked on the cluster since it failed.',
+    next: 'Nothing was removed. Look at the other run.',
   });
 }
 
@@ -83,10 +75,11 @@ function takenOver(namespace: string, name: string): Problem {
 export async function removeFailedInstall(
   context: RunContext,
   ports: RunPorts,
-  { madeNamespace, inventoryVersion, areVolumesUnused }: FailedInstall,
+  { madeNamespace, turn, areVolumesUnused }: FailedInstall,
 ): Promise<string> {
-  const { kube, clock, log, namespace, name } = context;
+  const { kube, clock, log } = context;
   log.info('Removing what this first install has made');
+  const left = takenOn(context);
   try {
     const inputs = removalInputs(context.inputs, madeNamespace, areVolumesUnused);
     const removal = { ...context, inputs, deadline: clock.now() + inputs.timeout * 1000 };
@@ -96,11 +89,12 @@ export async function removeFailedInstall(
       await inspectSite(kube, inputs),
       async () => {},
       async () => {
-        if ((await inventoryVersionOf(context)) !== inventoryVersion) throw takenOver(namespace, name);
+        if (!isNext(await presentTurn(context), turn)) throw left;
       },
     );
     return 'What this first install had made is removed again, as failed_install is remove.';
   } catch (error) {
+    if (error === left) return `This first install is left, though failed_install is remove. ${left.message}`;
     const reason = error instanceof Error ? error.message : String(error);
     return `Removing what this first install had made failed as well. ${reason} The next run goes on from there, by mode apply or by mode destroy.`;
   }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { systemClock } from '../../../src/clock.ts';
 import type { KubeObject } from '../../../src/kube/object.ts';
-import { type LockOptions, withLock } from '../../../src/reconcile/lock/lock.ts';
+import { isNext, type LockOptions, presentTurn, withLock } from '../../../src/reconcile/lock/lock.ts';
 import { fakeKube } from '../../fakes/kube.ts';
 import { recordedLog } from '../../fakes/log.ts';
 import { problemOf } from '../../fakes/problem.ts';
@@ -68,6 +68,7 @@ describe('one run', () => {
       leaseDurationSeconds: 30,
       acquireTime: '2026-11-22T00:00:00.000000Z',
       renewTime: '2026-11-22T00:00:00.000000Z',
+      leaseTransitions: 0,
     });
     expect(kube.stored('Lease', 'nats-a').spec).toMatchObject({ holderIdentity: '' });
   });
@@ -103,6 +104,34 @@ describe('one run', () => {
     expect(options.log.lines).toEqual([
       'warning The lock on nats-a could not be released; it expires by itself after 30 s.',
     ]);
+  });
+});
+
+describe('a turn', () => {
+  const turnOf = (options: LockOptions, meanwhile = async () => {}) =>
+    withLock(options, async () => {
+      await meanwhile();
+      return presentTurn(options);
+    });
+
+  test('is next to the one before while nobody else has had the lock, however often that was renewed', async () => {
+    const { optionsOf } = setUp();
+    const before = await turnOf(optionsOf('me'), async () => void (await seconds(25)));
+    expect(isNext(await turnOf(optionsOf('me')), before)).toBe(true);
+  });
+
+  test('is not once another run has had it, or has removed it with the cluster', async () => {
+    const { kube, optionsOf } = setUp();
+    const before = await turnOf(optionsOf('me'));
+    await turnOf(optionsOf('another'));
+    expect(isNext(await turnOf(optionsOf('me')), before)).toBe(false);
+    const again = await turnOf(optionsOf('me'));
+    await turnOf({ ...optionsOf('another'), removes: true });
+    expect(kube.all('Lease')).toEqual([]);
+    for (let turn = 0; turn <= again.number; turn++) await turnOf(optionsOf('another'));
+    const next = await turnOf(optionsOf('me'));
+    expect(next.number).toBe(again.number + 1);
+    expect(isNext(next, again)).toBe(false);
   });
 });
 

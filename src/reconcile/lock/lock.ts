@@ -1,11 +1,12 @@
 import type { Clock } from '../../clock.ts';
 import { type Labels, MANAGED_BY, selectorLabels } from '../../desired/labels.ts';
-import { digText, isJsonObject } from '../../json.ts';
+import { dig, digText, isJsonObject, type Json } from '../../json.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { MANAGER } from '../../manager.ts';
 import { Problem } from '../../problem.ts';
 import type { Log } from '../../report/log.ts';
+import type { RunContext } from '../context.ts';
 
 /** Seconds after which a holder that no longer renews is taken for dead. */
 const LEASE_SECONDS = 30;
@@ -167,13 +168,48 @@ function leaseOf(
 ): KubeObject {
   const now = new Date(clock.now()).toISOString().replace('Z', '000Z');
   const spec = isJsonObject(current?.spec) ? current.spec : {};
-  const acquireTime = spec.holderIdentity === holder ? spec.acquireTime : now;
+  const isHeld = spec.holderIdentity === holder;
+  const acquireTime = isHeld ? spec.acquireTime : now;
+  const isNewTurn = current !== null && !isHeld && holder !== '';
+  const leaseTransitions = turnsIn(spec) + (isNewTurn ? 1 : 0);
   return {
     apiVersion: 'coordination.k8s.io/v1',
     kind: 'Lease',
     metadata: current?.metadata ?? { name, namespace, labels },
-    spec: { holderIdentity: holder, leaseDurationSeconds: LEASE_SECONDS, acquireTime, renewTime: now },
+    spec: {
+      holderIdentity: holder,
+      leaseDurationSeconds: LEASE_SECONDS,
+      acquireTime,
+      renewTime: now,
+      leaseTransitions,
+    },
   };
+}
+
+/** A time of holding the lock, told from all others by the Lease and a number that counts up. */
+export interface Turn {
+  /** uid; '' where there is none. */
+  lease: string;
+  number: number;
+}
+
+/** The turn of the present holder, who alone may ask. */
+export async function presentTurn({
+  kube,
+  namespace,
+  name,
+}: Pick<RunContext, 'kube' | 'namespace' | 'name'>): Promise<Turn> {
+  const lease = await kube.get('Lease', namespace, name);
+  return { lease: digText(lease?.metadata, 'uid'), number: turnsIn(lease?.spec) };
+}
+
+/** Whether nobody else has had the lock between the two turns. */
+export function isNext(turn: Turn, before: Turn): boolean {
+  return turn.lease !== '' && turn.lease === before.lease && turn.number === before.number + 1;
+}
+
+function turnsIn(spec: Json | undefined): number {
+  return Number(dig(spec, 'leaseTransitions') ?? 0);
 }
 
 function holderOf(lease: KubeObject): string {
