@@ -144,6 +144,13 @@ describe('a plan', () => {
       expect(writesIn(world.requests.slice(requests))).toEqual([]);
     }
   });
+
+  test('refuses to leave one of several servers, as an apply does', async () => {
+    for (const mode of ['plan', 'apply']) {
+      const { errors } = await world.apply({ ...EXISTING, replicas: '1', mode });
+      expect(errors).toEqual([expect.stringContaining('A server that is left alone does not offer the streams')]);
+    }
+  });
 });
 
 describe('what somebody changed', () => {
@@ -214,6 +221,8 @@ describe('what somebody changed', () => {
       refusals: [expect.stringContaining('Other field managers')],
     });
     expect(ending.summary).toContain('somebody');
+    const { errors } = await plan({ ...inputs, fail_on_drift: 'true' });
+    expect(errors).toEqual([expect.stringMatching(/An apply would be refused as things are(.|\n)*mode: apply/)]);
     expect((await world.apply(inputs)).errors).toEqual([expect.stringContaining('"somebody" holds .data.nats.conf')]);
     await applied({});
     expect(planned(await expectExact(inputs))).toEqual(['ConfigMap demo/nats']);

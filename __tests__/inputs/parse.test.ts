@@ -237,6 +237,10 @@ describe('what each input refuses, and what it says', () => {
     expect(findings[0]).not.toContain('\n');
   });
 
+  test('another number is not taken for a misspelt one', () => {
+    expect(findingsOf({ replicas: '4' })).toEqual(['replicas "4" must be one of 1, 3, 5']);
+  });
+
   test.each(['1e3', '0x10', '5.5', 'NaN', 'Infinity', '-Infinity', '١٢', '1e', '--1', '0b1'])(
     'a number written as %s is refused, and nothing beyond the bounds is proposed',
     (text) => {

@@ -42,6 +42,10 @@ function wholePlan({ context, target, intent, plan }: Opening): Plan {
   return { ...plan, objects: [...coming.map((object) => creation(object, {})), ...plan.objects] };
 }
 
+const MAKE_IT_SO = 'Run with mode: apply to make it so, or change the inputs to what the cluster is.';
+
+const FIRST = 'An apply would be refused as things are: the warnings tell why, and that comes first.';
+
 function driftProblem({ namespace, name }: RunContext, told: PlanReport): Problem {
   return new Problem({
     kind: 'drift',
@@ -51,6 +55,6 @@ function driftProblem({ namespace, name }: RunContext, told: PlanReport): Proble
       const paths = change.fields.map(({ path }) => path).join(', ');
       return `${titleOf(change)}${paths === '' ? '' : `: ${paths}`}`;
     }),
-    next: 'Run with mode: apply to make it so, or change the inputs to what the cluster is.',
+    next: told.refusals.length === 0 ? MAKE_IT_SO : `${FIRST} ${MAKE_IT_SO}`,
   });
 }

@@ -23,7 +23,7 @@ import { recordedLeftovers, recordedNamespaces } from '../inventory.ts';
 import { isOwn } from '../ownership.ts';
 import { checkDowngrade } from '../refusals/downgrade.ts';
 import { checkImmutable } from '../refusals/immutable.ts';
-import { checkScaling, type Scaled, serversOf } from '../refusals/scaling.ts';
+import { checkLastServer, checkScaling, type Scaled, serversOf } from '../refusals/scaling.ts';
 
 /** What was read, and what takes the place of what is missing. */
 export interface Findings {
@@ -60,8 +60,10 @@ export async function gatherFacts(
   const own = isKnown ? statefulSet : null;
   // Only a connection to the servers could ask them, which is more than a plan may do.
   const asksServers = inputs.mode !== 'plan';
-  if (asksServers && (own !== null || statefulSet === null))
-    await checkScaling(kube, inputs, scaled(inputs, name, own, claims));
+  if (own !== null || statefulSet === null) {
+    const cluster = scaled(inputs, name, own, claims);
+    await (asksServers ? checkScaling(kube, inputs, cluster) : checkLastServer(inputs, cluster));
+  }
   const downgradeFrom = own === null || !asksServers ? null : await checkDowngrade(kube, inputs, own);
   if (issuer !== null) checkMount(inputs, issuer);
   const immutable = statefulSet === null ? null : immutableFields(statefulSet);

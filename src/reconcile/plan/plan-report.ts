@@ -6,10 +6,13 @@ import type { VaultChange } from '../../vault/objects.ts';
 import type { ObjectChange, Plan } from './plan.ts';
 import { heldBy, predictApply } from './predicted-apply.ts';
 
+const HELD =
+  'Other field managers hold fields that this action sets. Let them give these up: remove them from what they apply.';
+
 /** What is told of a plan. */
 export function reportOf(plan: Plan, refusals: string[]): PlanReport {
   const conflicts = plan.objects.flatMap(conflictsOf);
-  const held = conflicts.length === 0 ? [] : ['Other field managers hold fields that this action sets.'];
+  const held = conflicts.length === 0 ? [] : [HELD];
   return {
     changes: [...plan.objects.map(plannedObject), ...plan.prune.map(plannedRemoval), ...plan.vault.map(plannedVault)],
     conflicts,

@@ -34,11 +34,21 @@ const UNUSED_CLAIMS = ', or delete the PersistentVolumeClaims of servers that we
  * Throws where another number of servers would lose data: the streams of a single server do not join a JetStream cluster,
  * which removes them; and a server that goes takes its replicas of streams, and its vote, with it.
  */
-export async function checkScaling(kube: KubeReader, { replicas }: Inputs, cluster: Scaled): Promise<void> {
+export async function checkScaling(kube: KubeReader, inputs: Inputs, cluster: Scaled): Promise<void> {
+  checkLastServer(inputs, cluster);
+  const reason = await whatForbids(kube, cluster, inputs.replicas);
+  if (reason !== null) throw scalingProblem(cluster, inputs.replicas, reason);
+}
+
+/** Throws where one server of several would be left, for which nobody has to ask the servers. */
+export function checkLastServer({ replicas }: Inputs, cluster: Scaled): void {
+  if (cluster.servers <= 1 || replicas > 1) return;
+  throw scalingProblem(cluster, replicas, 'A server that is left alone does not offer the streams of its cluster.');
+}
+
+function scalingProblem(cluster: Scaled, replicas: number, reason: string): Problem {
   const { namespace, name, servers } = cluster;
-  const reason = await whatForbids(kube, cluster, replicas);
-  if (reason === null) return;
-  throw new Problem({
+  return new Problem({
     kind: 'target',
     tried: `Changing the number of servers of ${namespace}/${name} from ${servers} to ${replicas}`,
     reason,
@@ -49,7 +59,6 @@ export async function checkScaling(kube: KubeReader, { replicas }: Inputs, clust
 async function whatForbids(kube: KubeReader, cluster: Scaled, replicas: number): Promise<string | null> {
   const { servers } = cluster;
   if (servers === 1 && replicas > 1) return whatKeepsAlone(kube, cluster);
-  if (servers > 1 && replicas === 1) return 'A server that is left alone does not offer the streams of its cluster.';
   return replicas < servers ? whatKeepsServers(kube, cluster, replicas) : null;
 }
 
