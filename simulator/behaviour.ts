@@ -15,6 +15,8 @@ export interface Behaviour {
   vaultEndpoints: boolean;
   /** What pods' /healthz says in place of ok: "JetStream stream 'A > B' is not current". */
   natsNotCurrent: Map<string, string>;
+  /** Names of the streams that pods' servers store. */
+  natsStreams: Map<string, string[]>;
   /** Uids of pods whose server the meta leader does not take for a peer. */
   natsOutsiders: Set<string>;
   /** False: the NATS servers elect no meta leader. */
@@ -40,6 +42,7 @@ export function healthyBehaviour(): Behaviour {
     vaultSealed: false,
     vaultEndpoints: true,
     natsNotCurrent: new Map(),
+    natsStreams: new Map(),
     natsOutsiders: new Set(),
     natsMetaLeader: true,
   };

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { startWorld, type World } from './world.ts';
+import { dig } from '../../src/json.ts';
+import { startWorld, type World, writesTo } from './world.ts';
 
 let world: World;
 
@@ -48,6 +49,23 @@ test('from one server to three: the first restarts before the others are there',
   expect(first).toBeLessThan(restart);
   expect(last).toBeGreaterThan(restart);
   expect(await world.writesDuring(() => world.apply({ replicas: '3' }))).toEqual([]);
+});
+
+test.each([
+  ['by that alone', {}],
+  ['in a run that restarts the others too', { fsync_interval_seconds: '20' }],
+])('from five servers to three, %s: one that gets a stream meanwhile stays', async (_, change) => {
+  expect((await world.apply({ replicas: '5' })).errors).toEqual([]);
+  const store = () => world.behaviour.natsStreams.set('nats-4', ['EVENTS']);
+  world.faults.add({ effect: 'none', matches: writesTo('/configmaps/nats?'), struck: store });
+  const refused = await world.apply({ replicas: '3', ...change });
+  expect(refused.errors[0]).toMatch(
+    /from 5 to 3: nats-4 would take its replicas of streams with it: DEFAULT\/EVENTS\. No server was taken away\..*\nRolled back: /s,
+  );
+  const statefulSet = await world.kube('GET', '/apis/apps/v1/namespaces/demo/statefulsets/nats');
+  expect(dig(statefulSet, 'spec', 'replicas')).toBe(5);
+  world.behaviour.natsStreams.clear();
+  expect((await world.apply({ replicas: '3', ...change })).errors).toEqual([]);
 });
 
 test('three servers of which somebody left two are three again, in a run that restarts them too', async () => {

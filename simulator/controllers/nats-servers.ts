@@ -173,6 +173,7 @@ export class NatsServers {
     const isLeader = leader?.metadata.uid === pod.metadata.uid;
     const others = peers.filter((peer) => peer.metadata.uid !== pod.metadata.uid);
     const followers = others.filter((peer) => !this.#behaviour.natsOutsiders.has(peer.metadata.uid));
+    const streams = this.#behaviour.natsStreams.get(pod.metadata.name) ?? [];
     const name = pod.metadata.labels?.['app.kubernetes.io/instance'] ?? '';
     const metaCluster = {
       name,
@@ -186,10 +187,11 @@ export class NatsServers {
       config: { max_memory: 0, max_storage: 0, store_dir: '/data/jetstream' },
       memory: 0,
       storage: 0,
-      streams: 0,
+      streams: streams.length,
       consumers: 0,
       messages: 0,
       bytes: 0,
+      account_details: [{ name: 'DEFAULT', stream_detail: streams.map((stream) => ({ name: stream })) }],
       ...(peers.length > 1 ? { meta_cluster: metaCluster } : {}),
     };
   }

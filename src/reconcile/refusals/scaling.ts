@@ -1,6 +1,7 @@
 import type { Inputs } from '../../inputs/table.ts';
-import { digObjects, digText, type JsonObject } from '../../json.ts';
+import { dig, digObjects, digText, type JsonObject } from '../../json.ts';
 import type { KubeReader } from '../../kube/client.ts';
+import type { KubeObject } from '../../kube/object.ts';
 import { STATE_PATHS, streamsIn } from '../../nats/currency.ts';
 import { PORTS } from '../../nats/layout.ts';
 import { Problem } from '../../problem.ts';
@@ -53,6 +54,21 @@ function scalingProblem(cluster: Scaled, replicas: number, reason: string): Prob
     tried: `Changing the number of servers of ${namespace}/${name} from ${servers} to ${replicas}`,
     reason,
     next: `Nothing was written. Set the input replicas back to ${servers}${cluster.isRunning ? '' : UNUSED_CLAIMS}. ${SEE}`,
+  });
+}
+
+/** Asks the same again right before servers go: one that was removed from JetStream may have joined and stored something since. */
+export async function checkRemovedServers(kube: KubeReader, statefulSet: KubeObject, replicas: number): Promise<void> {
+  const { name, namespace = '' } = statefulSet.metadata;
+  const servers = Number(dig(statefulSet.spec, 'replicas'));
+  if (replicas >= servers) return;
+  const reason = await whatForbids(kube, { namespace, name, servers, isRunning: true }, replicas);
+  if (reason === null) return;
+  throw new Problem({
+    kind: 'target',
+    tried: `Changing the number of servers of ${namespace}/${name} from ${servers} to ${replicas}`,
+    reason,
+    next: `No server was taken away. ${SEE}`,
   });
 }
 

@@ -19,6 +19,7 @@ import { type Deployment, renderInventory, type Scope } from '../inventory.ts';
 import type { FieldDifference } from '../plan/difference.ts';
 import type { ObjectChange, Plan } from '../plan/plan.ts';
 import { record } from '../record.ts';
+import { checkRemovedServers } from '../refusals/scaling.ts';
 import { lateFor, notePendingReload, type Standing, standings } from '../servers/pending-reload.ts';
 import { heldBack, restartOneByOne, withoutPartition } from '../servers/rolling-restart.ts';
 import { type ConfigLoad, touchPods, waitForReload, waitForRollout } from '../servers/rollout.ts';
@@ -136,7 +137,8 @@ async function writeObject(context: WriteContext, change: ObjectChange): Promise
   if (action === 'adopt') await handOver(context, object);
   if (change.isLeaving) await waitUntilGone(context, object);
   if (restartsServers(change) && context.inputs.wait) return writeServers(context, change);
-  if (object.kind !== 'PodDisruptionBudget') await apply(context, object, options);
+  if (object.kind === 'StatefulSet') await applyServers(context, object, options);
+  else if (object.kind !== 'PodDisruptionBudget') await apply(context, object, options);
   else if (!(await writeBudget(context, object, options))) return;
   recordChange(context, change);
 }
@@ -154,7 +156,15 @@ async function writeServers(context: WriteContext, change: ObjectChange): Promis
   recordChange(context, change);
   if (live === null) return;
   await restartOneByOne(context, Number(dig(change.object.spec, 'replicas')));
-  await apply(context, change.object, change.options);
+  await applyServers(context, change.object, change.options);
+}
+
+/** Applies the StatefulSet; with fewer servers than there are, only where those that go store nothing by now. */
+async function applyServers(context: WriteContext, object: KubeObject, options: ApplyOptions): Promise<void> {
+  const { namespace, name } = object.metadata;
+  const live = await context.kube.get('StatefulSet', namespace, name);
+  if (live !== null) await checkRemovedServers(context.kube, live, Number(dig(object.spec, 'replicas')));
+  await apply(context, object, options);
 }
 
 function recordChange(context: WriteContext, { action, object, fields }: ObjectChange): void {
