@@ -3,6 +3,7 @@ import type { JsonObject } from '../../src/json.ts';
 import {
   countsOf,
   diffOf,
+  findingsOf,
   type PlannedChange,
   type PlannedConflict,
   type PlanReport,
@@ -77,6 +78,12 @@ describe('a plan', () => {
     });
     expect(text).toContain('An apply would be refused: cert-manager is missing.\n');
     expect(text).toContain('Conflict: "helm" holds spec.type of Service demo/nats: "a", wanted "b"\n');
+  });
+
+  test('tells of the values of a conflict how they begin', () => {
+    const [finding = ''] = findingsOf({ ...report(), conflicts: [conflict(0)] });
+    expect(finding).toMatch(/^Conflict: "helm" holds metadata.labels.l0 of Service nats: "setting_0: 1/);
+    expect(finding.length).toBeLessThan(400);
   });
 
   const large = report(

@@ -2,6 +2,9 @@ import { boolean, choice, cidrList, integer, labelMap, networkPeers, requiredTex
 import type { InputSpec } from './spec.ts';
 import * as rules from './text-rules.ts';
 
+/** Numbers of servers that have a majority when one fails, and the single one. */
+export const REPLICAS = [1, 3, 5] as const;
+
 /** Every input: action.yml, the README's tables, the parser and the Inputs type come from this table. */
 export const INPUTS = {
   namespace: requiredText({
@@ -36,7 +39,7 @@ export const INPUTS = {
   }),
   replicas: choice({
     group: 'Cluster',
-    options: [1, 3, 5],
+    options: REPLICAS,
     default: 3,
     sentence: 'Number of servers. 1 has no redundancy.',
   }),

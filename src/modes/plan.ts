@@ -44,7 +44,7 @@ function wholePlan({ context, target, intent, plan }: Opening): Plan {
 
 const MAKE_IT_SO = 'Run with mode: apply to make it so, or change the inputs to what the cluster is.';
 
-const FIRST = 'An apply would be refused as things are: the warnings tell why, and that comes first.';
+const FIRST = 'An apply would be refused as things are: see the warnings, and put that right first.';
 
 function driftProblem({ namespace, name }: RunContext, told: PlanReport): Problem {
   return new Problem({

@@ -48,6 +48,9 @@ const LONGEST_TEXT = 200_000;
 /** Most characters of each list of the JSON, where all is too long. */
 const LONGEST_LIST = 60_000;
 
+/** Most characters of a value in a sentence: the diff shows all of it. */
+const LONGEST_QUOTE = 100;
+
 /** Most characters of a line, and of a value in JSON: a dashboard is one line of 50,000. */
 const LONGEST_LINE = 300;
 const LONGEST_VALUE = 20_000;
@@ -181,7 +184,7 @@ function objectText({ kind, namespace, name }: { kind: string; namespace?: strin
 }
 
 function valueText(value: Json | undefined): string {
-  return value === undefined ? 'absent' : cut(JSON.stringify(value), LONGEST_LINE);
+  return value === undefined ? 'absent' : cut(JSON.stringify(value), LONGEST_QUOTE);
 }
 
 function yaml(object: JsonObject | null): string {

@@ -37,6 +37,12 @@ describe('is allowed', () => {
   });
 });
 
+test('that is refused after a scaling by hand is not sent back to a number that no input is', async () => {
+  const { details } = await problemOf(scale(2, 1));
+  expect(details.tried).toContain('from 2 to 1');
+  expect(details.next).toContain('Set the input replicas back to 3.');
+});
+
 describe('is refused', () => {
   const all = [0, 2, 3, 4];
   const silent = { 0: {}, 1: led(5, all)[1], 2: {}, 3: {} };

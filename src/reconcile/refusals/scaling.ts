@@ -1,4 +1,4 @@
-import type { Inputs } from '../../inputs/table.ts';
+import { type Inputs, REPLICAS } from '../../inputs/table.ts';
 import { dig, digObjects, digText, type JsonObject } from '../../json.ts';
 import type { KubeReader } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
@@ -49,11 +49,13 @@ export function checkLastServer({ replicas }: Inputs, cluster: Scaled): void {
 
 function scalingProblem(cluster: Scaled, replicas: number, reason: string): Problem {
   const { namespace, name, servers } = cluster;
+  // Somebody may have scaled them by hand to a number that no input is.
+  const back = REPLICAS.find((number) => number >= servers) ?? servers;
   return new Problem({
     kind: 'target',
     tried: `Changing the number of servers of ${namespace}/${name} from ${servers} to ${replicas}`,
     reason,
-    next: `Nothing was written. Set the input replicas back to ${servers}${cluster.isRunning ? '' : UNUSED_CLAIMS}. ${SEE}`,
+    next: `Nothing was written. Set the input replicas back to ${back}${cluster.isRunning ? '' : UNUSED_CLAIMS}. ${SEE}`,
   });
 }
 
