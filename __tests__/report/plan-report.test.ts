@@ -65,7 +65,9 @@ describe('a plan', () => {
     const removal = update({ a: 1 }, null, { action: 'delete' });
     expect(countsOf(report(update({}, { a: 1 }), removal, removal))).toBe('1 to update, 2 to delete');
     expect(countsOf(report())).toBe('nothing to change');
-    expect(countsOf({ ...report(), bookkeeping: true })).toBe('only the inventory to update');
+    expect(countsOf({ ...report(), bookkeeping: true })).toBe(
+      'only the inventory, a ConfigMap of this action, to update',
+    );
   });
 
   test('tells conflicts with both values, and why an apply would be refused', () => {

@@ -93,7 +93,7 @@ export function countsOf({ changes, bookkeeping }: PlanReport): string {
   }));
   const told = counts.filter(({ count }) => count > 0).map(({ action, count }) => `${count} to ${action}`);
   if (told.length > 0) return told.join(', ');
-  return bookkeeping ? 'only the inventory to update' : 'nothing to change';
+  return bookkeeping ? 'only the inventory, a ConfigMap of this action, to update' : 'nothing to change';
 }
 
 /** "update StatefulSet demo/nats" */
