@@ -125,6 +125,13 @@ describe('a plan', () => {
     expect(log).toMatch(/^Plan: .*\d to update.* Nothing was written\.$/m);
   });
 
+  test('tells whether the servers restart', async () => {
+    const reload = await plan({ ...EXISTING, log_level: 'debug' });
+    expect(reload.log).toMatch(/^Plan: [^;]*\. Nothing was written\.$/m);
+    const restart = await plan({ ...EXISTING, fsync_interval_seconds: '30' });
+    expect(restart.log).toMatch(/^Plan: .* to update; the servers restart, one at a time\. Nothing was written\.$/m);
+  });
+
   test('fails with fail_on_drift when anything differs, and tells what', async () => {
     const inputs = { ...EXISTING, vault_credential_lifetime_hours: '48', fail_on_drift: 'true' };
     const { errors, outputs, exitCode } = await plan(inputs);

@@ -85,15 +85,21 @@ export function isDrift({ changes, bookkeeping }: PlanReport): boolean {
   return changes.length > 0 || bookkeeping;
 }
 
-/** "2 to create, 1 to update" */
+/** "2 to create, 1 to update; the servers restart, one at a time" */
 export function countsOf({ changes, bookkeeping }: PlanReport): string {
   const counts = (['create', 'update', 'adopt', 'delete'] as const).map((action) => ({
     action,
     count: changes.filter((change) => change.action === action).length,
   }));
   const told = counts.filter(({ count }) => count > 0).map(({ action, count }) => `${count} to ${action}`);
-  if (told.length > 0) return told.join(', ');
+  if (told.length > 0)
+    return `${told.join(', ')}${changes.some(restartsServers) ? '; the servers restart, one at a time' : ''}`;
   return bookkeeping ? 'only the inventory, a ConfigMap of this action, to update' : 'nothing to change';
+}
+
+/** A pod takes its template when it starts, and nothing else makes a server restart. */
+function restartsServers({ kind, fields }: PlannedChange): boolean {
+  return kind === 'StatefulSet' && fields.some(({ path }) => path.startsWith('spec.template.'));
 }
 
 /** "update StatefulSet demo/nats" */
