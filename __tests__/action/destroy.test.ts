@@ -378,6 +378,35 @@ describe('a Vault that', () => {
     },
   );
 
+  test('was only looked for in the wrong place is told how what is left there goes', async () => {
+    await succeeds(world.apply());
+    const issuers = '/apis/cert-manager.io/v1/namespaces/demo/issuers';
+    // Without them nothing tells which Vault the cluster uses.
+    for (const issuer of digObjects(await world.kube('GET', issuers), 'items'))
+      await world.kube('DELETE', `${issuers}/${digText(issuer, 'metadata', 'name')}`);
+    const ending = await succeeds(world.destroy({ vault_internal_url: 'http://vault.elsewhere.svc:8200' }));
+    expect(ending.log).toMatch(/vault_internal_url: Vault is gone .*Where Vault is elsewhere.*again with name: nats/);
+    expect(inVault()).not.toEqual([]);
+    await succeeds(world.destroy());
+    expect(inVault()).toEqual([]);
+  });
+
+  test('does not know the namespace ends the run before anything is removed', async () => {
+    await succeeds(world.apply());
+    const before = { kubernetes: inNamespace(), vault: inVault() };
+    world.faults.add({
+      effect: 'answer',
+      status: 404,
+      // As Vault Enterprise has it.
+      body: { errors: ['no handler for route "typo/sys/capabilities-self". route entry not found.'] },
+      matches: ({ path }) => path.includes('/v1/sys/capabilities-self'),
+      times: Infinity,
+    });
+    const ending = await world.destroy();
+    expect(ending.errors[0]).toMatch(/Vault has no namespace/);
+    expect({ kubernetes: inNamespace(), vault: inVault() }).toEqual(before);
+  });
+
   test('lost its PKI mount is told, and the rest there removed', async () => {
     await succeeds(world.apply());
     world.vault.namespace().pki.delete('pki/internal');
@@ -457,6 +486,17 @@ test.each([
     expect(await world.writesDuring(() => succeeds(world.apply()))).toEqual([]);
   },
 );
+
+test('data that went with the namespace is not told as kept by a run that waited meanwhile', async () => {
+  await succeeds(world.apply());
+  await world.kube('PATCH', LEASE, { spec: { holderIdentity: 'another run' } }, 'application/merge-patch+json');
+  const removing = startMain({ ...world.inputs, mode: 'destroy' });
+  await printed(removing, 'Waiting for another run that works on nats: another run');
+  await world.kube('DELETE', '/api/v1/namespaces/demo');
+  const { log } = await succeeds(removing.ended);
+  expect(log).not.toContain('The data is kept');
+  expect(inVault()).toEqual([]);
+});
 
 test('two runs at once take turns', async () => {
   await succeeds(world.apply());

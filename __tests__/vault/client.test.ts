@@ -170,6 +170,15 @@ const REFUSALS: Told[] = [
     message: ['no namespace "team"', 'vault_namespace'],
   },
   {
+    title: 'no such Vault namespace, as Vault Enterprise has it',
+    path: ['sys', 'capabilities-self'],
+    namespace: 'team',
+    handler: () =>
+      answer(404, { errors: ['no handler for route "team/sys/capabilities-self". route entry not found.'] }),
+    kind: 'vault',
+    message: ['no namespace "team"', 'vault_namespace'],
+  },
+  {
     title: 'a value that Vault refuses',
     handler: () => answer(400, { errors: ['unknown key type nonsense'] }),
     kind: 'vault',
@@ -368,14 +377,14 @@ describe('trying again', () => {
 
 describe('a Vault that cannot be asked', () => {
   const noHost = connectionError('ENOTFOUND', 'getaddrinfo ENOTFOUND vault');
-  test.each<[string, Handler, string, 'gone' | 'silent' | null]>([
+  test.each<[string, Handler, string, VaultAbsent['absence'] | null]>([
     ['whose Service does not exist', () => kubernetesStatus404(), PROXY, 'gone'],
     ['whose name does not resolve', () => noHost, '', 'silent'],
     [
       'that lacks the mount',
       () => answer(404, { errors: ['no handler for route "pki/x". route entry not found.'] }),
       '',
-      'gone',
+      'unmounted',
     ],
     ['that is sealed', () => answer(503, { errors: ['Vault is sealed'] }), '', 'silent'],
     ['that refuses connections', () => connectionError('ECONNREFUSED', 'connect ECONNREFUSED'), '', 'silent'],

@@ -83,8 +83,8 @@ test('paths below a mount that does not exist are told, and the rest removed', a
     const live = vault.store.get(key);
     return live === undefined ? answer(404, { errors: [] }) : answer(200, { data: live });
   });
-  const { gone } = await findInVault(client, [desiredVault()]);
-  expect(gone.map((path) => path.join('/'))).toEqual([ADMIN, SERVER]);
+  const { unmounted } = await findInVault(client, [desiredVault()]);
+  expect(unmounted.map((path) => path.join('/'))).toEqual([ADMIN, SERVER]);
   await removeFromVault(client, [desiredVault()], () => {});
   expect([...vault.store.keys()].sort()).toEqual([ADMIN, SERVER]);
 });

@@ -5,6 +5,7 @@ import type { RunContext } from '../reconcile/context.ts';
 import { isLockOf, withLock } from '../reconcile/lock/lock.ts';
 import { whileHeld } from '../reconcile/lock/while-held.ts';
 import { record } from '../reconcile/record.ts';
+import { NO_CLAIMS } from '../reconcile/removal/members.ts';
 import { isGoing, othersIn, removeNamespace, waitForNamespace } from '../reconcile/removal/namespace.ts';
 import { findRemains, inspectSite, leftInKubernetes, type Remains, type Site } from '../reconcile/removal/remains.ts';
 import {
@@ -85,9 +86,14 @@ async function lookIntoVault(
     for (const place of places) await checkCapabilities(ports.vault, place, context.inputs.mode);
     return await findInVault(ports.vault, places);
   } catch (error) {
-    if (error instanceof VaultAbsent) return error;
-    throw error;
+    return absentVault(error);
   }
+}
+
+/** Throws what is no word about Vault as a whole: a mount that lacks takes nothing along but what is below it. */
+function absentVault(error: unknown): VaultAbsent {
+  if (error instanceof VaultAbsent && error.absence !== 'unmounted') return error;
+  throw error;
 }
 
 /** With the namespace of Vault's Service the permission to reach it is gone as well, and would be told as missing. */
@@ -195,7 +201,12 @@ async function removeOutside(
   };
   await takeBack(removal, remains.shares);
   const vault = await removeInVault(removal, remains, look);
-  return { removed: context.report.changes.length > 0, remains, vault };
+  return { removed: context.report.changes.length > 0, remains: withoutNamespace(remains), vault };
+}
+
+/** Another run may have taken the namespace along since it was looked into: what was in it is not to be told as kept. */
+function withoutNamespace(remains: Remains): Remains {
+  return { ...remains, inventory: null, claims: NO_CLAIMS };
 }
 
 async function removeInVault(context: RemovalContext, remains: Remains, look: VaultLook): Promise<VaultLook> {
@@ -207,8 +218,7 @@ async function removeInVault(context: RemovalContext, remains: Remains, look: Va
     );
     return look;
   } catch (error) {
-    if (error instanceof VaultAbsent) return error;
-    throw error;
+    return absentVault(error);
   }
 }
 

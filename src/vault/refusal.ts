@@ -110,7 +110,10 @@ const RULES: Rule[] = [
     next: () => 'Unseal Vault (vault operator unseal), then run this again.',
   },
   {
-    when: (refusal) => refusal.errors.some((error) => /namespace not found/i.test(error)),
+    // Vault Enterprise takes an unknown namespace for a part of the path, and only then lacks what is always mounted.
+    when: (refusal) =>
+      refusal.errors.some((error) => /namespace not found/i.test(error)) ||
+      (refusal.path[0] === 'sys' && lacksMount(refusal)),
     kind: 'vault',
     next: (refusal) => `Vault has no namespace ${JSON.stringify(refusal.namespace)}: correct vault_namespace.`,
   },
@@ -150,9 +153,9 @@ const RULES: Rule[] = [
       `Add this to a policy of the token, unless the token has expired: ${policyRule(pathText(refusal.path), [...CAPABILITIES[refusal.method]])}`,
   },
   {
-    when: (refusal) => refusal.errors.some((error) => /no handler for route/i.test(error)),
+    when: lacksMount,
     kind: 'vault',
-    absence: 'gone',
+    absence: 'unmounted',
     next: noMount,
   },
   {
@@ -217,6 +220,10 @@ export function refused(request: VaultRequest, response: HttpResponse, secrets: 
     next: rule.next(refusal),
   };
   return rule.absence === undefined ? new Problem(details) : new VaultAbsent(details, rule.absence);
+}
+
+function lacksMount({ errors }: Refusal): boolean {
+  return errors.some((error) => /no handler for route/i.test(error));
 }
 
 function noMount({ path }: Refusal): string {

@@ -14,7 +14,7 @@ export interface VaultFindings {
   /** What is not, and stays. */
   foreign: ForeignObject[];
   /** Paths below mounts that do not exist. */
-  gone: string[][];
+  unmounted: string[][];
 }
 
 /** Every path that a cluster may have an object at, once each. */
@@ -55,7 +55,7 @@ export async function findInVault(client: VaultClient, places: DesiredVault[]): 
   return {
     own: wavesOf(places).map((wave) => wave.filter((path) => live(path) !== null && !foreign.has(pathText(path)))),
     foreign: [...foreign.values()],
-    gone: paths.filter((path) => answers.get(pathText(path)) === 'gone'),
+    unmounted: paths.filter((path) => answers.get(pathText(path)) === 'unmounted'),
   };
 }
 
@@ -74,12 +74,12 @@ export async function removeFromVault(
   }
 }
 
-async function readAt(client: VaultClient, path: string[]): Promise<JsonObject | 'gone' | null> {
+async function readAt(client: VaultClient, path: string[]): Promise<JsonObject | 'unmounted' | null> {
   try {
     const data = (await client.read(path))?.data;
     return isJsonObject(data) ? data : null;
   } catch (error) {
-    if (error instanceof VaultAbsent && error.absence === 'gone') return 'gone';
+    if (error instanceof VaultAbsent && error.absence === 'unmounted') return 'unmounted';
     throw error;
   }
 }

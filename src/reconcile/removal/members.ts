@@ -91,6 +91,8 @@ export interface DataClaims {
   others: KubeObject[];
 }
 
+export const NO_CLAIMS: DataClaims = { own: [], others: [] };
+
 /**
  * The data volumes' claims. They are no members of the inventory: this action has put its labels on them; those of a first
  * run that was killed before that are known while there is an inventory.

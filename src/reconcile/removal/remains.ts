@@ -13,7 +13,7 @@ import { clusterWideAccess, destroyAccess, imageCacheAccess, kindAccess, OPTIONA
 import { findImageCaches } from '../access/preflight.ts';
 import type { RunContext } from '../context.ts';
 import { recordedKinds, recordedNamespaces, recordedVault, unknownKinds, type VaultScope } from '../inventory.ts';
-import { claimsOf, claimText, type DataClaims, hasOwner, isMember } from './members.ts';
+import { claimsOf, claimText, type DataClaims, hasOwner, isMember, NO_CLAIMS } from './members.ts';
 import { isTerminating } from './namespace.ts';
 import { everythingLeft, heldShares, LASTING_KINDS, type Removal } from './removal.ts';
 
@@ -72,8 +72,7 @@ export async function findRemains(context: RunContext, site: Site): Promise<Rema
   const removal: Removal = { ...context, names, kinds };
   const issuers = site.namespaceExists ? await ownIssuers(removal) : [];
   checkConnection(context, issuers);
-  const noClaims: DataClaims = { own: [], others: [] };
-  const claims = site.namespaceExists ? await claimsOf(context, inventory !== null) : noClaims;
+  const claims = site.namespaceExists ? await claimsOf(context, inventory !== null) : NO_CLAIMS;
   checkRetention(context, claims);
   return {
     removal,

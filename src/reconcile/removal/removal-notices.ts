@@ -58,7 +58,7 @@ export function tellNamespace(context: RunContext, others: KubeObject[]): void {
 }
 
 /** Tells what Vault holds under the cluster's names that is not its own, and which mounts do not exist any more. */
-export function tellForeign(context: RunContext, { foreign, gone }: VaultFindings): void {
+export function tellForeign(context: RunContext, { foreign, unmounted }: VaultFindings): void {
   if (foreign.length > 0) {
     tell(context, {
       severity: 'warning',
@@ -66,21 +66,23 @@ export function tellForeign(context: RunContext, { foreign, gone }: VaultFinding
       message: `Left in Vault, as not this cluster's: ${foreign.map(({ path, words }) => `${pathText(path)} ${words}`).join('; ')}.`,
     });
   }
-  if (gone.length > 0) {
+  if (unmounted.length > 0) {
     tell(context, {
       severity: 'warning',
       input: 'vault_internal_pki_backend_mount_path',
-      message: `Nothing to remove at these paths of Vault, as what is mounted there does not exist any more: ${gone.map(pathText).join(', ')}.`,
+      message: `Nothing to remove at these paths of Vault, as what is mounted there does not exist any more: ${unmounted.map(pathText).join(', ')}.`,
     });
   }
 }
 
-/** Tells that there is no Vault any more to remove something from. */
+/** Tells that there is no Vault any more to remove something from, and what to do where that is a mistake. */
 export function tellGone(context: RunContext, places: DesiredVault[], { details }: VaultAbsent): void {
   tell(context, {
     severity: 'warning',
-    input: 'vault_url',
-    message: `Vault is gone (${details.reason}), and with it what was to be removed there: ${removablePaths(places).map(pathText).join(', ')}.`,
+    input: 'vault_internal_url',
+    message:
+      `Vault is gone (${details.reason}), and with it what was to be removed there: ${removablePaths(places).map(pathText).join(', ')}. ` +
+      `Where Vault is elsewhere, correct that input, and run mode destroy again with name: ${context.name} to remove it there.`,
   });
 }
 
