@@ -129,12 +129,18 @@ test('is none where anything of the cluster was there before: nothing is removed
   expect(named('StatefulSet')).toEqual(['StatefulSet nats']);
 });
 
-test('that could not be removed is not begun: what lacks is told before anything is written', async () => {
+test.each([
+  ['statefulsets', 'statefulsets], verbs: [delete]', {}],
+  ['services', 'services/proxy], resourceNames: ["http:vault-active:8200"], verbs: [delete]', {}],
+  ['namespaces', 'namespaces], verbs: [delete]', { namespace: 'new', create_namespace: 'true' }],
+])('that could not be removed, for want of %s, is not begun: what lacks is told', async (denied, rule, inputs) => {
   await start();
-  world.behaviour.denied = ({ verb, resource }) => verb === 'delete' && resource === 'statefulsets';
+  world.behaviour.denied = ({ verb, resource, subresource }) =>
+    verb === 'delete' && resource === denied && (subresource === 'proxy') === (denied === 'services');
   const writes = await world.writesDuring(async () => {
-    const { errors } = await world.apply(REMOVE);
-    expect(errors[0]).toMatch(/statefulsets\], verbs: \[delete\].*/);
+    const { errors } = await world.apply({ ...REMOVE, ...inputs });
+    expect(errors[0]).toContain('to remove a first install that fails');
+    expect(errors[0]).toContain(rule);
   });
   expect(writes).toEqual([]);
 });

@@ -5,7 +5,7 @@ import type { KubeObject } from '../kube/object.ts';
 import { SERVER_CONTAINER } from '../nats/layout.ts';
 import { Problem } from '../problem.ts';
 import { checkPermissions } from '../reconcile/access/access-check.ts';
-import { destroyAccess } from '../reconcile/access/permissions.ts';
+import { clusterWideAccess, destroyAccess } from '../reconcile/access/permissions.ts';
 import type { Target } from '../reconcile/access/preflight.ts';
 import type { RunContext } from '../reconcile/context.ts';
 import { isNext, presentTurn, type Turn } from '../reconcile/lock/lock.ts';
@@ -14,6 +14,7 @@ import type { Plan } from '../reconcile/plan/plan.ts';
 import { inspectSite } from '../reconcile/removal/remains.ts';
 import { podSelector, podsOf } from '../reconcile/servers/pods.ts';
 import { checkCapabilities } from '../vault/preflight.ts';
+import { vaultRoute } from '../vault/route.ts';
 import { removeCluster } from './destroy.ts';
 import type { RunPorts } from './mode.ts';
 
@@ -30,7 +31,13 @@ export async function checkRemoval(
   { desired }: Intent,
 ): Promise<void> {
   const inputs = removalInputs(context.inputs, !namespaceExists, true);
-  if (namespaceExists) await checkPermissions(context.kube, destroyAccess(inputs), TO_REMOVE);
+  const route = vaultRoute(inputs);
+  const accesses = [
+    ...clusterWideAccess(inputs),
+    ...(namespaceExists ? destroyAccess(inputs) : []),
+    ...(route.direct ? [] : route.accesses),
+  ];
+  await checkPermissions(context.kube, accesses, TO_REMOVE);
   await checkCapabilities(context.vault, desired.vault, inputs.mode);
 }
 
