@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { systemClock } from '../../../src/clock.ts';
 import type { KubeObject } from '../../../src/kube/object.ts';
+import { Problem } from '../../../src/problem.ts';
 import { isNext, type LockOptions, presentTurn, withLock } from '../../../src/reconcile/lock/lock.ts';
 import { fakeKube } from '../../fakes/kube.ts';
 import { recordedLog } from '../../fakes/log.ts';
@@ -71,6 +72,22 @@ describe('one run', () => {
       leaseTransitions: 0,
     });
     expect(kube.stored('Lease', 'nats-a').spec).toMatchObject({ holderIdentity: '' });
+  });
+
+  test.each([
+    ['gives it back', false, ['']],
+    ['removes it where its work was to remove the cluster', true, []],
+  ])('%s also when it is cancelled at the end of its work', async (_, removes, holders) => {
+    const { kube, optionsOf } = setUp();
+    const cancelled = new Problem({ kind: 'cancelled', tried: 'Running', reason: 'Cancelled.', next: '' });
+    const refuse = () => Promise.reject(cancelled);
+    const sending = { ...kube };
+    await withLock({ ...optionsOf('me'), kube: sending, leaving: { kube }, removes }, async () => {
+      Object.assign(sending, { get: refuse, replace: refuse, removeUnchanged: refuse });
+    });
+    expect(kube.all('Lease').map(({ spec }) => spec)).toMatchObject(
+      holders.map((holderIdentity) => ({ holderIdentity })),
+    );
   });
 
   test('gives it back when the work fails', async () => {

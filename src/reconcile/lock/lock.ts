@@ -4,7 +4,7 @@ import { dig, digText, isJsonObject, type Json } from '../../json.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { MANAGER } from '../../manager.ts';
-import { Problem } from '../../problem.ts';
+import { isCancelled, Problem } from '../../problem.ts';
 import type { Log } from '../../report/log.ts';
 import type { RunContext } from '../context.ts';
 
@@ -115,12 +115,8 @@ async function acquire(options: LockOptions): Promise<{ lease: KubeObject; since
 }
 
 async function release(options: LockOptions, lease: KubeObject): Promise<void> {
-  const { leaving } = options;
   try {
-    await write(options, lease, '').catch((error: unknown) => {
-      const isCancelled = error instanceof Problem && error.details.kind === 'cancelled';
-      return isCancelled ? write({ ...options, kube: leaving.kube }, lease, '') : Promise.reject(error);
-    });
+    await evenCancelled(options, (kube) => write({ ...options, kube }, lease, ''));
   } catch {
     options.log.warning(
       `The lock on ${options.name} could not be released; it expires by itself after ${LEASE_SECONDS} s.`,
@@ -130,15 +126,22 @@ async function release(options: LockOptions, lease: KubeObject): Promise<void> {
 
 /** Who waits for it makes a new one. A Lease that cannot be deleted is given back. */
 async function remove(options: LockOptions, lease: KubeObject): Promise<void> {
-  const { kube, namespace, name, holder } = options;
+  const { namespace, name, holder } = options;
   try {
-    if ((await kube.removeUnchanged(lease)) !== 'changed') return;
-    // The answer to the last renewal may have got lost.
-    const current = await kube.get('Lease', namespace, name);
-    if (current !== null && holderOf(current) === holder) await kube.removeUnchanged(current);
+    await evenCancelled(options, async (kube) => {
+      if ((await kube.removeUnchanged(lease)) !== 'changed') return;
+      // The answer to the last renewal may have got lost.
+      const current = await kube.get('Lease', namespace, name);
+      if (current !== null && holderOf(current) === holder) await kube.removeUnchanged(current);
+    });
   } catch {
     await release(options, lease);
   }
+}
+
+/** A run that is cancelled gives the Lease back by the client that still sends. */
+function evenCancelled<T>({ kube, leaving }: LockOptions, send: (kube: KubeClient) => Promise<T>): Promise<T> {
+  return send(kube).catch((error: unknown) => (isCancelled(error) ? send(leaving.kube) : Promise.reject(error)));
 }
 
 /** Whether a run made the Lease for this cluster, rather than somebody else one of its name. */
