@@ -5,6 +5,7 @@ import { dig, type JsonObject } from '../../src/json.ts';
 import { MANAGER } from '../../src/manager.ts';
 import { during, startWorld, type World, writesTo } from './world.ts';
 
+const NEWER = 'docker.io/library/nats:2.14.6-alpine';
 const TYPO = { nats_image: 'registry.example/nats:typo' };
 /** By a reload and by a restart. */
 const CHANGE = { log_level: 'debug', fsync_interval_seconds: '30' };
@@ -130,6 +131,40 @@ describe.each(['Parallel', 'OrderedReady'])('with podManagementPolicy %s', (podM
     expect(failed.errors[0]).toMatch(ROLLED_BACK);
     expect(loaded()).toEqual(before);
   });
+});
+
+describe('of an upgrade', () => {
+  const image = () => {
+    const { spec } = world.cluster.get({ resource: resourceOf('StatefulSet'), namespace: 'demo', name: 'nats' });
+    return JSON.stringify(dig(spec, 'template')).match(/nats:2[.\d]+/)?.[0];
+  };
+
+  test('a release whose image cannot be pulled is taken back: no server has run it', async () => {
+    await applied({ nats_version: '2.12.8' });
+    world.behaviour.missingImages.add(NEWER);
+    const failed = await world.apply({ nats_version: '2.14.6' });
+    expect(failed.errors[0]).toMatch(/ImagePullBackOff/i);
+    expect(failed.errors[0]).toMatch(ROLLED_BACK);
+    expect(image()).toBe('nats:2.12.8');
+  });
+
+  test('a release that a silent server has run stays: what that stores may be nothing for an older one', async () => {
+    await applied({ nats_version: '2.12.8' });
+    world.faults.add({ effect: 'none', matches: writesTo('/statefulsets/nats'), struck: refuseConfig });
+    const failed = await world.apply({ nats_version: '2.14.6' });
+    expect(failed.errors[0]).toMatch(
+      /^Starting pod demo\/nats-2, container nats: .*\nRolling back .*failed as well\. Going back from nats-server 2\.14\.6 to 2\.12\.8 .*nats-2 has run 2\.14\.6 and does not answer/s,
+    );
+    expect(failed.outputs.rolled_back).toBe('false');
+    expect(image()).toBe('nats:2.14.6');
+    world.behaviour.refusedSettings.clear();
+    await applied({ nats_version: '2.14.6' });
+  });
+
+  /** Of a server that starts; those that run have loaded it. */
+  function refuseConfig(): void {
+    world.behaviour.refusedSettings.add('max_payload');
+  }
 });
 
 test('a quota that refuses the StatefulSet has what was written before taken back, and the servers reload it', async () => {

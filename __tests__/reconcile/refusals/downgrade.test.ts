@@ -78,6 +78,11 @@ describe('goes', () => {
       ['2.12.8', 'nats@sha256:0', [server('2.14.6')]],
     ],
     [
+      'back where a server is silent that runs the older one already',
+      '2.14.6',
+      ['2.12.8', 'nats:2.14.6', [server('2.14.6'), { ...server('2.12.8'), version: null }]],
+    ],
+    [
       'back from a release that no server has run yet',
       null,
       ['2.10.23', 'nats:2.14.9', [server('2.10.23'), { image: 'nats:2.14.9', state: PULLING, version: null }]],
@@ -107,6 +112,9 @@ describe('is refused', () => {
   ])('where a server that %s the newer release does not answer', async (_, state) => {
     const silent = { image: 'nats:2.14.6-alpine', state, version: null };
     const { details } = await problemOf(check('2.11.8', 'nats:2.14.6', [server('2.11.8'), silent]));
-    expect(details.findings).toEqual(['nats-a-1 does not answer, so nobody can tell what its streams use']);
+    expect(details).toMatchObject({
+      reason: 'Whether nats-server 2.11.8 can take over what is stored is not known; nothing was written.',
+      findings: ['nats-a-1 has run 2.14.6 and does not answer, so nobody can tell what its streams use'],
+    });
   });
 });

@@ -16,15 +16,14 @@ interface Server {
 
 /**
  * The release that the servers go back from, where the inputs choose an older one; null where they do not. Throws where a
- * stream or consumer uses features that the older release does not know, or where that cannot be told.
- *
- * @param mayBeSilent whether servers need not answer: one that does not come up by the newer release is why a run goes back
+ * stream or consumer uses features that the older release does not know, or where that cannot be told: a server that has
+ * run the newer release, if only to crash, may have stored something by it, and does not answer. One that is silent because
+ * it has not run that yet, as where its image does not exist, is no hindrance.
  */
 export async function checkDowngrade(
   kube: KubeReader,
   inputs: Inputs,
   { metadata, spec }: KubeObject,
-  mayBeSilent = false,
 ): Promise<string | null> {
   const { server: wanted, abilities } = resolveVersions(inputs);
   const applied = versionIn(digObjects(spec, 'template', 'spec', 'containers'));
@@ -44,7 +43,8 @@ export async function checkDowngrade(
       report: await kube.getFromPod(namespace, server.name, PORTS.monitoring, ASSETS_PATH),
     })),
   );
-  const silent = answers.filter(({ server, report }) => !mayBeSilent && report === null && server.version !== null);
+  const isNewer = ({ version }: Server) => version !== null && compareVersions(version, wanted) > 0;
+  const silent = answers.filter(({ server, report }) => report === null && isNewer(server));
   const assets = assetsAbove(
     answers.flatMap(({ report }) => (report === null ? [] : [report])),
     abilities.apiLevel,
@@ -53,14 +53,20 @@ export async function checkDowngrade(
     ...assets.map(
       ({ name, apiLevel }) => `${name} uses features of ${firstWithApiLevel(apiLevel) ?? 'a newer release'}`,
     ),
-    ...silent.map(({ server }) => `${server.name} does not answer, so nobody can tell what its streams use`),
+    ...silent.map(
+      ({ server }) =>
+        `${server.name} has run ${server.version} and does not answer, so nobody can tell what its streams use`,
+    ),
   ];
   if (findings.length === 0) return newest;
   const lowest = firstWithApiLevel(Math.max(...assets.map(({ apiLevel }) => apiLevel)));
   throw new Problem({
     kind: 'target',
     tried: `Going back from nats-server ${newest} to ${wanted} with StatefulSet ${namespace}/${name}`,
-    reason: `nats-server ${wanted} cannot take over what is stored; nothing was written.`,
+    reason:
+      assets.length === 0
+        ? `Whether nats-server ${wanted} can take over what is stored is not known; nothing was written.`
+        : `nats-server ${wanted} cannot take over what is stored; nothing was written.`,
     findings,
     next:
       assets.length === 0

@@ -47,7 +47,7 @@ export async function rollBack(context: WriteContext, lastGood: LastGood, failed
       const live = await look(back);
       const added = serversOf(live.statefulSet) - lastGood.inputs.replicas;
       if (added > 0) return staysScaled(added);
-      if (live.statefulSet !== null) await checkDowngrade(context.kube, back.inputs, live.statefulSet, true);
+      if (live.statefulSet !== null) await checkDowngrade(context.kube, back.inputs, live.statefulSet);
       const goal = await wayBack(back, lastGood, failed, live);
       const plan = await makePlan({ ...back, namespaceExists: true, readOnly: false }, goal, live.inventory);
       if (attempt === 1 && isEmpty(plan)) return { rolledBack: false, words: NOTHING_TO_TAKE_BACK };
