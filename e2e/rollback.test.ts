@@ -71,7 +71,7 @@ describe('a bad revision is rolled back under load', () => {
   });
 
   it('memory that no node has, of which the running servers heard by a reload', async () => {
-    const ending = await failed({ minimum_memory_mb: '500000', timeout: '35' });
+    const ending = await failed({ minimum_memory_mb: '500000', timeout: '70' });
     expect(ending.errors[0]).toMatch(/Insufficient memory/);
   });
 
