@@ -69,6 +69,8 @@ export async function serve(
   const server = createServer((incoming, outgoing) => respond(incoming, outgoing));
   const webSockets = new WebSocketServer({ noServer: true });
   server.on('upgrade', (incoming, socket, head) => {
+    // Node takes its own listener away, and a client that is killed resets its connection.
+    socket.on('error', () => socket.destroy());
     const outgoing = refusalOn(incoming);
     respond(incoming, outgoing, (onWebSocket) => {
       outgoing.detachSocket(incoming.socket);

@@ -1,3 +1,5 @@
+import { connect } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeEach, expect, test } from '@jest/globals';
 import { FaultInjector } from '../../simulator/faults.ts';
 import { resourceOf } from '../../simulator/kubernetes/resources.ts';
@@ -11,6 +13,10 @@ beforeEach(() => {
   world.simulator.requests.length = 0;
 });
 afterAll(() => world.close());
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await nextTurn();
+}
 
 const isConfigMap = ({ path }: RecordedRequest): boolean => path.startsWith(paths.configMap);
 const exists = (): boolean =>
@@ -45,6 +51,17 @@ test('a hanging request is never answered', async () => {
   world.simulator.faults.add({ matches: isConfigMap, effect: 'hang' });
   await expect(world.kubernetes({ method: 'GET', path: paths.configMap, timeout: 1_000 })).rejects.toThrow();
   expect(world.simulator.requests.map(({ status }) => status)).toEqual([0]);
+});
+
+test('a client that resets its connection while it waits for a WebSocket ends nothing but that', async () => {
+  world.simulator.faults.add({ matches: isConfigMap, effect: 'hang' });
+  const { port } = new URL(world.simulator.kubernetesUrl);
+  const client = connect(Number(port), '127.0.0.1');
+  client.write(`GET ${paths.configMap} HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n`);
+  await until(() => world.simulator.requests.length === 1);
+  client.resetAndDestroy();
+  await until(() => world.simulator.inProgress() === 0);
+  expect((await world.kubernetes({ method: 'GET', path: paths.configMap })).status).toBe(200);
 });
 
 test('the log holds what was sent and answered', async () => {
