@@ -7,9 +7,17 @@ import { problemOf } from '../../fakes/problem.ts';
 import { inputsWith } from '../../inputs/inputs-with.ts';
 import { LABELS } from '../context.ts';
 
-const RUNNING = { state: { running: {} } };
-const PULLING = { state: { waiting: { reason: 'ImagePullBackOff' } } };
-const CRASHED = { state: { waiting: {} }, lastState: { terminated: {} } };
+const startTime = '2026-11-22T10:00:00Z';
+const ready = (status: 'True' | 'False', lastTransitionTime: string) => ({
+  startTime,
+  conditions: [{ type: 'Ready', status, lastTransitionTime }],
+});
+
+/** The status of pods. */
+const READY = ready('True', '2026-11-22T10:00:09Z');
+const NO_LONGER_READY = ready('False', '2026-11-22T10:05:00Z');
+const NEVER_READY = ready('False', '2026-11-22T10:00:01Z');
+const PENDING = { conditions: [{ type: 'PodScheduled', status: 'False' }] };
 const COUNTER = { name: 'COUNTER', config: { metadata: { '_nats.req.level': '2' } } };
 
 const containers = (image: string) => [
@@ -24,7 +32,7 @@ function statefulSet(image: string): KubeObject {
 
 interface Server {
   image: string;
-  state?: JsonObject;
+  status?: JsonObject;
   /** What its monitoring port tells; null where it does not answer. */
   version: string | null;
   streams?: JsonObject[];
@@ -33,14 +41,14 @@ interface Server {
 /** Goes to that version with servers of these. */
 function check(wanted: string, applied: string, servers: Server[]) {
   const kube = fakeKube();
-  for (const [ordinal, { image, state = RUNNING, version, streams = [] }] of servers.entries()) {
+  for (const [ordinal, { image, status = READY, version, streams = [] }] of servers.entries()) {
     const name = `nats-a-${ordinal}`;
     kube.put({
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name, namespace: 'demo', labels: LABELS },
       spec: { containers: containers(image) },
-      status: { containerStatuses: [{ name: 'nats', ...state }] },
+      status,
     });
     if (version === null) continue;
     kube.podAnswers.set(`${name}/varz`, { version });
@@ -67,9 +75,9 @@ describe('goes', () => {
     ['back to one that knows what is used', '2.14.6', ['2.12.8', 'nats:2.14.6', [server('2.14.6', [COUNTER])]]],
     ['on with what an earlier run began', null, ['2.11.8', 'nats:2.11.8', [server('2.14.6', [COUNTER])]]],
     [
-      'back where a server has never started',
+      'back where a server has never come up',
       '2.14.6',
-      ['2.12.8', 'nats:2.14.6', [server('2.14.6'), { image: 'nats:2.14.6', state: PULLING, version: null }]],
+      ['2.12.8', 'nats:2.14.6', [server('2.14.6'), { image: 'nats:2.14.6', status: NEVER_READY, version: null }]],
     ],
     ['to the same where the image has no version', null, ['2.12.8', 'nats@sha256:0', [server('2.12.8', [COUNTER])]]],
     [
@@ -85,7 +93,7 @@ describe('goes', () => {
     [
       'back from a release that no server has run yet',
       null,
-      ['2.10.23', 'nats:2.14.9', [server('2.10.23'), { image: 'nats:2.14.9', state: PULLING, version: null }]],
+      ['2.10.23', 'nats:2.14.9', [server('2.10.23'), { image: 'nats:2.14.9', status: PENDING, version: null }]],
     ],
   ])('%s', async (_, from, servers) => {
     expect(await check(...servers)).toBe(from);
@@ -107,14 +115,14 @@ describe('is refused', () => {
   });
 
   test.each([
-    ['runs', RUNNING],
-    ['has run', CRASHED],
-  ])('where a server that %s the newer release does not answer', async (_, state) => {
-    const silent = { image: 'nats:2.14.6-alpine', state, version: null };
+    ['serves', READY],
+    ['has served', NO_LONGER_READY],
+  ])('where a server that %s by the newer release does not answer', async (_, status) => {
+    const silent = { image: 'nats:2.14.6-alpine', status, version: null };
     const { details } = await problemOf(check('2.11.8', 'nats:2.14.6', [server('2.11.8'), silent]));
     expect(details).toMatchObject({
       reason: 'Whether nats-server 2.11.8 can take over what is stored is not known; nothing was written.',
-      findings: ['nats-a-1 has run 2.14.6 and does not answer, so nobody can tell what its streams use'],
+      findings: ['nats-a-1 has served by 2.14.6 and does not answer, so nobody can tell what its streams use'],
     });
   });
 });

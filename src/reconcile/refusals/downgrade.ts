@@ -1,6 +1,6 @@
 import { selectorLabels } from '../../desired/labels.ts';
 import type { Inputs } from '../../inputs/table.ts';
-import { dig, digObjects, digText } from '../../json.ts';
+import { digObjects, digText } from '../../json.ts';
 import { type KubeReader, labelSelector } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { ASSETS_PATH, assetsAbove } from '../../nats/downgrade.ts';
@@ -17,8 +17,8 @@ interface Server {
 /**
  * The release that the servers go back from, where the inputs choose an older one; null where they do not. Throws where a
  * stream or consumer uses features that the older release does not know, or where that cannot be told: a server that has
- * run the newer release, if only to crash, may have stored something by it, and does not answer. One that is silent because
- * it has not run that yet, as where its image does not exist, is no hindrance.
+ * served by the newer release may have stored something by it, and does not answer. One that is silent because it has never
+ * come up by that, which is what most rollbacks are about, is no hindrance.
  */
 export async function checkDowngrade(
   kube: KubeReader,
@@ -55,7 +55,7 @@ export async function checkDowngrade(
     ),
     ...silent.map(
       ({ server }) =>
-        `${server.name} has run ${server.version} and does not answer, so nobody can tell what its streams use`,
+        `${server.name} has served by ${server.version} and does not answer, so nobody can tell what its streams use`,
     ),
   ];
   if (findings.length === 0) return newest;
@@ -75,15 +75,23 @@ export async function checkDowngrade(
   });
 }
 
-async function serverIn(kube: KubeReader, { metadata, spec, status }: KubeObject): Promise<Server> {
-  const { namespace = '', name } = metadata;
+async function serverIn(kube: KubeReader, pod: KubeObject): Promise<Server> {
+  const { namespace = '', name } = pod.metadata;
   const varz = await kube.getFromPod(namespace, name, PORTS.monitoring, '/varz');
-  const container = digObjects(status, 'containerStatuses').find((each) => each.name === SERVER_CONTAINER);
-  const hasRun = ['running', 'terminated'].some(
-    (state) => dig(container, 'state', state) !== undefined || dig(container, 'lastState', state) !== undefined,
-  );
   const told = digText(varz ?? undefined, 'version');
-  return { name, version: told || (hasRun ? versionIn(digObjects(spec, 'containers')) : null) };
+  return { name, version: told || (hasServed(pod) ? versionIn(digObjects(pod.spec, 'containers')) : null) };
+}
+
+/** Milliseconds by which two times may differ that the kubelet writes at once, to the second. */
+const AT_ONCE = 1_000;
+
+/** Whether the pod is Ready or has ever been: what a kubelet says of a pod that has not, it has said since its start. */
+function hasServed({ status }: KubeObject): boolean {
+  const ready = digObjects(status, 'conditions').find(({ type }) => type === 'Ready');
+  if (ready === undefined) return false;
+  const isSinceStart =
+    Date.parse(digText(ready, 'lastTransitionTime')) - Date.parse(digText(status, 'startTime')) <= AT_ONCE;
+  return ready.status === 'True' || !isSinceStart;
 }
 
 /** "2.12.8" by the tag of the server's image, which may go on: "2.12.8-alpine". Null for another tag, or a digest. */
