@@ -125,6 +125,7 @@ function cancellation(): AbortSignal {
         core.setFailed(`Ended at once by a second signal (${signal}): the lock may be held for another 30 s.`);
         process.exit();
       }
+      core.info(`Cancelled (${signal}): ending within seconds. A second signal ends the run at once.`);
       controller.abort(
         new Problem({
           kind: 'cancelled',
