@@ -80,6 +80,20 @@ test('a run that is killed before the servers load what it wrote is completed by
   expect(await world.writesDuring(() => world.apply(inputs))).toEqual([]);
 });
 
+test('a nats.conf that somebody edited is put back before a server has loaded the edit: no load is waited for in vain', async () => {
+  await world.close();
+  // By themselves the kubelets bring the edit long after the run.
+  world = await startWorld({ speed: 0.1 });
+  await world.apply();
+  const path = '/api/v1/namespaces/demo/configmaps/nats';
+  const { data } = Object(await world.kube('GET', path));
+  const edited = { data: { 'nats.conf': `${data['nats.conf']}# edited` } };
+  await world.kube('PATCH', `${path}?fieldManager=kubectl-edit`, edited, 'application/merge-patch+json');
+  expect((await world.apply()).errors).toEqual([]);
+  expect(await world.kube('GET', path)).toMatchObject({ data });
+  expect(await world.writesDuring(() => world.apply())).toEqual([]);
+});
+
 test('a cancelled run ends within seconds, gives the lock back and says what stays', async () => {
   world.behaviour.unschedulable = true;
   const step = startMain(world.inputs);

@@ -1,4 +1,4 @@
-import { digText, isJsonObject } from '../../json.ts';
+import { dig, digText, isJsonObject } from '../../json.ts';
 import { describe } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { MANAGER } from '../../manager.ts';
@@ -7,14 +7,16 @@ import { configHash } from '../../nats/restart.ts';
 import { together } from '../../together.ts';
 import type { RunContext, WriteContext } from '../context.ts';
 import { asHolder } from '../lock/holder.ts';
+import { appliedBy } from '../ownership.ts';
 import { podsOf } from './pods.ts';
 import { type ConfigLoad, configLoads, loadTimes, touchPods, waitForReload } from './rollout.ts';
 
 /** On a pod: which configuration its server is to load, and where it stood before that was written. */
 const PENDING_RELOAD = `${MANAGER}/pending-reload`;
 
-/** Where a server stands with its configuration, and the hash of the one that it runs by; '' where that cannot be told. */
+/** Where a server stands with its configuration before that is changed. */
 export interface Standing extends ConfigLoad {
+  /** The hash of the configuration that it runs by; '' where that cannot be told. */
   runs: string;
 }
 
@@ -27,9 +29,10 @@ export async function standings(context: RunContext): Promise<Map<string, Standi
     kube.get('ConfigMap', namespace, name),
   ]);
   const live = configHash(digText(config?.data, CONFIG_FILE));
+  const isEdited = config !== null && dig(appliedBy(config, MANAGER), 'f:data', `f:${CONFIG_FILE}`) === undefined;
   const notes = new Map(pods.map((pod) => [pod.metadata.name, pendingReload(pod)]));
   return new Map(
-    [...loads].map(([pod, load]) => [pod, { ...load, runs: whatRuns(load, notes.get(pod) ?? null, live) }]),
+    [...loads].map(([pod, load]) => [pod, { ...load, runs: whatRuns(load, notes.get(pod) ?? null, live), isEdited }]),
   );
 }
 
@@ -51,7 +54,8 @@ export function lateFor(standings: Map<string, Standing>, conf: string): Map<str
 
 /**
  * Notes on the pods, before the ConfigMap is written, that their servers are to load what comes: who takes over from a run that
- * ends between the two knows by that which servers have loaded it, and needs no clock for it.
+ * ends between the two knows by that which servers have loaded it, and needs no clock for it. Where there may be nothing to
+ * load there is no time in the note, and nobody waits for it later.
  */
 export async function notePendingReload(
   { kube, namespace, assertHeld }: WriteContext,
@@ -61,7 +65,13 @@ export async function notePendingReload(
   assertHeld();
   await together(
     [...standings].map(([pod, standing]) => {
-      const note = JSON.stringify({ config: configHash(conf), ...standing } satisfies Note);
+      const { time, refusal, runs, isEdited } = standing;
+      const note = JSON.stringify({
+        config: configHash(conf),
+        time: isEdited ? '' : time,
+        refusal,
+        runs,
+      } satisfies Note);
       return kube.patch('Pod', namespace, pod, { metadata: { annotations: { [PENDING_RELOAD]: note } } });
     }),
   );

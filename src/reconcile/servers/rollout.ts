@@ -87,7 +87,15 @@ export interface ConfigLoad {
   time: string;
   /** Its last words on one that it refused; '' where it refused none. */
   refusal: string;
+  /**
+   * Whether somebody has edited nats.conf: a server that has not loaded the edit yet loads nothing either when it is put back,
+   * as its file stays the same.
+   */
+  isEdited?: boolean;
 }
+
+/** Milliseconds after which a kubelet has long brought the files of a pod that was touched; measured: within 1 s. */
+const BROUGHT = 15_000;
 
 /** Times that a server which does not answer is asked again before its configuration is changed, a second apart. */
 const ASKED_AGAIN = 3;
@@ -135,13 +143,14 @@ export async function touchPods({ kube, namespace }: WriteContext, pods: string[
 }
 
 /**
- * Waits until every server has loaded a changed nats.conf, by the reloader's signal or by a restart. Ends early when one
- * of them refuses it.
+ * Waits until every server has loaded a changed nats.conf, by the reloader's signal or by a restart, or seems to run by it all
+ * along. Ends early when one of them refuses it.
  *
  * @param before what configLoads told before the ConfigMap was written
  */
 export async function waitForReload(context: RunContext, before: Map<string, ConfigLoad>): Promise<void> {
   const { clock, namespace, name } = context;
+  const started = clock.now();
   let refusedSince: number | undefined;
   await until(
     {
@@ -152,7 +161,9 @@ export async function waitForReload(context: RunContext, before: Map<string, Con
     async () => {
       const now = await loadTimes(context);
       // A pod that is gone was scaled away: there is no server left to load anything.
-      const waiting = [...before].filter(([pod, { time }]) => now.has(pod) && (now.get(pod) || time) === time);
+      const loading = [...before].filter(([pod, { time }]) => now.has(pod) && (now.get(pod) || time) === time);
+      const isBrought = clock.now() - started >= BROUGHT;
+      const waiting = loading.filter(([, { isEdited }]) => !(isEdited && isBrought));
       if (waiting.length === 0) return { done: true };
       const refused = await firstRefusal(context, waiting);
       refusedSince = refused === undefined ? undefined : (refusedSince ?? clock.now());
