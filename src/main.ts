@@ -122,7 +122,7 @@ function cancellation(): AbortSignal {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       if (controller.signal.aborted) {
-        core.setFailed(`Ended at once by a second signal (${signal}): the lock may be held for another 30 s.`);
+        core.setFailed(`Ended at once by a second signal (${signal}): the lock may be held for another minute.`);
         process.exit();
       }
       core.info(`Cancelled (${signal}): ending within seconds. A second signal ends the run at once.`);

@@ -129,7 +129,9 @@ describe('a plan', () => {
     const reload = await plan({ ...EXISTING, log_level: 'debug' });
     expect(reload.log).toMatch(/^Plan: [^;]*\. Nothing was written\.$/m);
     const restart = await plan({ ...EXISTING, fsync_interval_seconds: '30' });
-    expect(restart.log).toMatch(/^Plan: .* to update; the servers restart, one at a time\. Nothing was written\.$/m);
+    expect(restart.log).toMatch(
+      /^Plan: .* to update; the servers would restart, one at a time\. Nothing was written\.$/m,
+    );
   });
 
   test('fails with fail_on_drift when anything differs, and tells what', async () => {

@@ -98,7 +98,7 @@ async function killedAt(part: string, nth: number, inputs: Values): Promise<void
   step.process.kill('SIGKILL');
   await step.ended;
   world.faults.clear();
-  // As if the 30 seconds of its lock were over.
+  // As if the minute of its lock were over.
   await world.kube('DELETE', '/apis/coordination.k8s.io/v1/namespaces/demo/leases/nats');
 }
 

@@ -16,7 +16,7 @@ function update(before: JsonObject | null, after: JsonObject | null, more: Parti
 }
 
 function report(...changes: PlannedChange[]): PlanReport {
-  return { changes, conflicts: [], refusals: [], bookkeeping: false };
+  return { changes, conflicts: [], refusals: [], bookkeeping: false, restarts: false };
 }
 
 const CONF = Array.from({ length: 30 }, (_, line) => `setting_${line}: 1`).join('\n');
@@ -134,6 +134,7 @@ describe('a plan', () => {
       conflicts: many.map(conflict),
       refusals: many.map((index) => `Refusal ${index} ${'"'.repeat(100)}`),
       bookkeeping: false,
+      restarts: false,
     });
     expect(json.length).toBeLessThan(200_000);
     const { left_out, cut: _, ...lists } = JSON.parse(json);

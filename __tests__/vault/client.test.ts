@@ -179,6 +179,15 @@ const REFUSALS: Told[] = [
     message: ['no namespace "team"', 'vault_namespace'],
   },
   {
+    title: 'no such Vault namespace where a token is looked up, as Vault Enterprise has it',
+    path: ['auth', 'token', 'lookup-self'],
+    namespace: 'team',
+    handler: () =>
+      answer(404, { errors: ['no handler for route "team/auth/token/lookup-self". route entry not found.'] }),
+    kind: 'vault',
+    message: ['no namespace "team"', 'vault_namespace'],
+  },
+  {
     title: 'a value that Vault refuses',
     handler: () => answer(400, { errors: ['unknown key type nonsense'] }),
     kind: 'vault',

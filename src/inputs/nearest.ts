@@ -3,7 +3,7 @@ import { distance } from 'fastest-levenshtein';
 /**
  * The candidate that was probably meant: the one with the fewest typing mistakes, case ignored.
  *
- * @returns null when none is near: more than a third of its letters (rounded up) differ, or none is the same
+ * @returns null when none is near: more than a third of its letters (rounded up) differ, or all of what was given
  */
 export function nearest(given: string, candidates: readonly string[]): string | null {
   let best: string | null = null;

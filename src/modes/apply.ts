@@ -19,6 +19,7 @@ import {
   isFirstInstall,
   leftWords,
   lookAtFailure,
+  notRemovedWords,
   removeFailedInstall,
   withWords,
 } from './failed-install.ts';
@@ -33,6 +34,15 @@ const MOST_PASSES = 2;
  * cluster that was whole before is taken back to what it was, and what else was done by then is completed by the next run.
  */
 export const apply: Mode = async (inputs, ports, report) => {
+  try {
+    await makeItSo(inputs, ports, report);
+  } finally {
+    // Also what was repaired where nothing differed from the inputs, or taken back.
+    if (report.changes.length > 0) ports.setOutputs({ changed: 'true' });
+  }
+};
+
+const makeItSo: Mode = async (inputs, ports, report) => {
   const { context, target, intent, plan } = await open(inputs, ports, report);
   ports.setOutputs({ rolled_back: 'false' });
   if (inputs.failed_install === 'remove' && isFirstInstall(intent, plan)) await checkRemoval(context, target, intent);
@@ -145,8 +155,8 @@ async function afterFailure(
   try {
     attempt.toBeRemoved = await lookAtFailure(context, intent.desired, attempt.madeNamespace);
     return error;
-  } catch {
-    return withWords(error, leftWords(context));
+  } catch (cause) {
+    return withWords(error, notRemovedWords(cause));
   }
 }
 

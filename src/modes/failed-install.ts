@@ -144,6 +144,12 @@ export function leftWords({ namespace, name }: RunContext): string {
   );
 }
 
+/** The same of one that was to be removed, and could not be looked at for that. */
+export function notRemovedWords(cause: unknown): string {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return `This first install is left, though failed_install is remove: mode destroy removes it. ${reason}`;
+}
+
 /** What failed, its advice, and in a line of its own what came of it. */
 export function withWords({ details }: Problem, words: string): Problem {
   return new Problem({ ...details, next: `${details.next}\n${words}` });

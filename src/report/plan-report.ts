@@ -40,6 +40,8 @@ export interface PlanReport {
   refusals: string[];
   /** Whether the inventory, this action's own bookkeeping, is not as it should be. */
   bookkeeping: boolean;
+  /** Whether an apply restarts the servers. */
+  restarts: boolean;
 }
 
 /** Most characters of a text: an output may have 1 MB, in UTF-16, and the job summary 1 MiB. */
@@ -59,7 +61,7 @@ const LONGEST_VALUE = 20_000;
 const CONTEXT = 4;
 
 /** The same without secrets. It comes first: what is cut, or quoted by YAML or JSON, is no longer known as a secret. */
-export function redactedPlan({ changes, conflicts, refusals, bookkeeping }: PlanReport, redact: Redact): PlanReport {
+export function redactedPlan(plan: PlanReport, redact: Redact): PlanReport {
   const redactedField = <Field extends PlannedField>({ from, to, ...field }: Field) => ({
     ...field,
     path: redact(field.path),
@@ -68,15 +70,20 @@ export function redactedPlan({ changes, conflicts, refusals, bookkeeping }: Plan
   });
   const side = (object: JsonObject | null) => object && redactedObject(object, redact);
   return {
-    changes: changes.map(({ fields, before, after, ...change }) => ({
+    ...plan,
+    changes: plan.changes.map(({ fields, name, before, after, ...change }) => ({
       ...change,
+      name: redact(name),
       fields: fields.map(redactedField),
       before: side(before),
       after: side(after),
     })),
-    conflicts: conflicts.map(redactedField),
-    refusals: refusals.map(redact),
-    bookkeeping,
+    conflicts: plan.conflicts.map(({ name, manager, ...field }) => ({
+      ...redactedField(field),
+      name: redact(name),
+      manager: redact(manager),
+    })),
+    refusals: plan.refusals.map(redact),
   };
 }
 
@@ -85,21 +92,15 @@ export function isDrift({ changes, bookkeeping }: PlanReport): boolean {
   return changes.length > 0 || bookkeeping;
 }
 
-/** "2 to create, 1 to update; the servers restart, one at a time" */
-export function countsOf({ changes, bookkeeping }: PlanReport): string {
+/** "2 to create, 1 to update; the servers would restart, one at a time" */
+export function countsOf({ changes, bookkeeping, restarts }: PlanReport): string {
   const counts = (['create', 'update', 'adopt', 'delete'] as const).map((action) => ({
     action,
     count: changes.filter((change) => change.action === action).length,
   }));
   const told = counts.filter(({ count }) => count > 0).map(({ action, count }) => `${count} to ${action}`);
-  if (told.length > 0)
-    return `${told.join(', ')}${changes.some(restartsServers) ? '; the servers restart, one at a time' : ''}`;
+  if (told.length > 0) return `${told.join(', ')}${restarts ? '; the servers would restart, one at a time' : ''}`;
   return bookkeeping ? 'only the inventory, a ConfigMap of this action, to update' : 'nothing to change';
-}
-
-/** A pod takes its template when it starts, and nothing else makes a server restart. */
-function restartsServers({ kind, fields }: PlannedChange): boolean {
-  return kind === 'StatefulSet' && fields.some(({ path }) => path.startsWith('spec.template.'));
 }
 
 /** "update StatefulSet demo/nats" */

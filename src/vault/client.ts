@@ -263,7 +263,6 @@ function unreachable(request: VaultRequest, error: Error): Problem {
       ? (advice ?? 'Check vault_url and the network between the runner and Vault.')
       : 'Vault is reached through the Kubernetes API server, which did not answer: check the kubeconfig and the network.',
   } as const;
-  // Also a host without an address: it may be a typing error, or DNS may be out of order.
   return new VaultAbsent(details, 'silent');
 }
 

@@ -113,7 +113,7 @@ const RULES: Rule[] = [
     // Vault Enterprise takes an unknown namespace for a part of the path, and only then lacks what is always mounted.
     when: (refusal) =>
       refusal.errors.some((error) => /namespace not found/i.test(error)) ||
-      (refusal.path[0] === 'sys' && lacksMount(refusal)),
+      (isAlwaysMounted(refusal.path) && lacksMount(refusal)),
     kind: 'vault',
     next: (refusal) => `Vault has no namespace ${JSON.stringify(refusal.namespace)}: correct vault_namespace.`,
   },
@@ -220,6 +220,11 @@ export function refused(request: VaultRequest, response: HttpResponse, secrets: 
     next: rule.next(refusal),
   };
   return rule.absence === undefined ? new Problem(details) : new VaultAbsent(details, rule.absence);
+}
+
+/** Of sys and auth/token, which every Vault and every namespace has. */
+function isAlwaysMounted(path: string[]): boolean {
+  return path[0] === 'sys' || (path[0] === 'auth' && path[1] === 'token');
 }
 
 function lacksMount({ errors }: Refusal): boolean {

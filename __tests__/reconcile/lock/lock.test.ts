@@ -43,7 +43,7 @@ function leaseHeldBy(holder: string): KubeObject {
     apiVersion: 'coordination.k8s.io/v1',
     kind: 'Lease',
     metadata: { name: 'nats-a', namespace: 'demo', labels: LABELS },
-    spec: { holderIdentity: holder, leaseDurationSeconds: 30 },
+    spec: { holderIdentity: holder, leaseDurationSeconds: 60 },
   };
 }
 
@@ -66,7 +66,7 @@ describe('one run', () => {
     ).resolves.toBe(7);
     expect(during?.spec).toEqual({
       holderIdentity: 'me',
-      leaseDurationSeconds: 30,
+      leaseDurationSeconds: 60,
       acquireTime: '2026-11-22T00:00:00.000000Z',
       renewTime: '2026-11-22T00:00:00.000000Z',
       leaseTransitions: 0,
@@ -119,7 +119,7 @@ describe('one run', () => {
       kube.replace = () => Promise.reject(new Error('unreachable'));
     });
     expect(options.log.lines).toEqual([
-      'warning The lock on nats-a could not be released; it expires by itself after 30 s.',
+      'warning The lock on nats-a could not be released; it expires by itself after 60 s.',
     ]);
   });
 });
@@ -208,7 +208,7 @@ describe('two runs', () => {
 });
 
 describe('a dead holder', () => {
-  test('is taken over after 30 s without renewal, whatever its clock said', async () => {
+  test('is taken over after a minute without renewal, whatever its clock said', async () => {
     const { kube, optionsOf } = setUp();
     kube.put(leaseHeldBy('killed'));
     const options = optionsOf('me');
@@ -216,7 +216,7 @@ describe('a dead holder', () => {
     const run = withLock(options, async () => {
       started = Date.now();
     });
-    await seconds(30);
+    await seconds(60);
     expect(started).toBe(0);
     await seconds(4);
     await run;

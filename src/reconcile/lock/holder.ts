@@ -15,7 +15,7 @@ export function asHolder(context: RunContext, doing: string): WriteContext {
   throw new LockNeeded(doing);
 }
 
-/** Only whileHeld makes contexts that can tell. */
+/** A context that only looks cannot tell whether the lock is held. */
 function isHolder(context: RunContext): context is WriteContext {
   return 'assertHeld' in context;
 }

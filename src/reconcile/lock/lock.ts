@@ -9,7 +9,9 @@ import type { Log } from '../../report/log.ts';
 import type { RunContext } from '../context.ts';
 
 /** Seconds after which a holder that no longer renews is taken for dead. */
-const LEASE_SECONDS = 30;
+const LEASE_SECONDS = 60;
+/** Seconds without a renewal after which a holder begins no write: one that it has begun may be tried for half a minute. */
+const HELD_SECONDS = 30;
 const RENEW_EVERY = 10_000;
 const ASK_EVERY = 2_000;
 
@@ -32,7 +34,7 @@ export interface LockOptions {
 
 /**
  * Runs `work` while holding the cluster's Lease, so that two runs never interleave their writes. The Lease is renewed
- * while the work runs and given back in every case; a holder that stopped renewing for 30 s is taken over.
+ * while the work runs and given back in every case; a holder that stopped renewing for a minute is taken over.
  *
  * @param work has to call `assertHeld` before it writes: it throws once another run may have taken over, as when this
  *   machine slept or lost its network
@@ -65,8 +67,8 @@ export async function withLock<T>(options: LockOptions, work: (assertHeld: () =>
   try {
     const result = await work(() => {
       if (taken) throw lostProblem(options, 'Another run has taken it.');
-      if (clock.now() - renewed > LEASE_SECONDS * 1000) {
-        throw lostProblem(options, `It could not be renewed for ${LEASE_SECONDS} s, so another run may have taken it.`);
+      if (clock.now() - renewed > HELD_SECONDS * 1000) {
+        throw lostProblem(options, `It could not be renewed for ${HELD_SECONDS} s, so another run may have taken it.`);
       }
     });
     removes = options.removes === true && isLockOf(lease, options.name);
@@ -208,7 +210,7 @@ export async function presentTurn({
 
 /** Whether nobody else has had the lock between the two turns. */
 export function isNext(turn: Turn, before: Turn): boolean {
-  return turn.lease !== '' && turn.lease === before.lease && turn.number === before.number + 1;
+  return turn.lease !== '' && turn.lease === before.lease && turn.number <= before.number + 1;
 }
 
 function turnsIn(spec: Json | undefined): number {

@@ -3,7 +3,7 @@ import type { KubeObject } from '../../kube/object.ts';
 import { MANAGER } from '../../manager.ts';
 import type { PlannedChange, PlannedConflict, PlannedField, PlanReport } from '../../report/plan-report.ts';
 import type { VaultChange } from '../../vault/objects.ts';
-import type { ObjectChange, Plan } from './plan.ts';
+import { type ObjectChange, type Plan, restartsServers } from './plan.ts';
 import { heldBy, predictApply } from './predicted-apply.ts';
 
 const HELD =
@@ -18,6 +18,7 @@ export function reportOf(plan: Plan, refusals: string[]): PlanReport {
     conflicts,
     refusals: [...refusals, ...held],
     bookkeeping: !plan.inventory.current,
+    restarts: plan.objects.some(restartsServers),
   };
 }
 

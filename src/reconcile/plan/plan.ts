@@ -314,6 +314,13 @@ function managedPart(object: KubeObject, manager: string): JsonObject {
   return { ...rest, metadata: { ...kept, managedFields: appliedBy(object, manager) } };
 }
 
+/** Whether pods have to be replaced, or an earlier run was ended while it did that. */
+export function restartsServers({ action, object, fields }: ObjectChange): boolean {
+  const restarting = ({ path }: FieldDifference) =>
+    path.startsWith('spec.template.') || path.startsWith('spec.updateStrategy');
+  return object.kind === 'StatefulSet' && (action === 'adopt' || (action === 'update' && fields.some(restarting)));
+}
+
 /** Members of the inventory that are not wanted any more. PersistentVolumeClaims are never among them: they are no members. */
 async function leftovers(
   kube: KubeReader,

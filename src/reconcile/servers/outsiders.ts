@@ -9,7 +9,7 @@ import { podsOf } from './pods.ts';
 const JOIN_TIME = 10_000;
 
 /**
- * Restarts a server, once in a run, that the meta leader leaves out of its peers for 10 s: a workaround. With 2.10.23 about one in ten new clusters of
+ * Restarts a server, once in a wait, that the meta leader leaves out of its peers for 10 s: a workaround. With 2.10.23 about one in ten new clusters of
  * three starts so: one server follows the leader, but its answers never arrive, and the leader goes on with a group of
  * two; it may also never be Ready. One that was a peer before its restart stays listed, as one that is not current. After
  * another restart it becomes a peer. Nothing is lost: no new stream is placed on such a server, and the others have their

@@ -21,8 +21,7 @@ import { isObserved, replaceStuckPods, revisionOf } from './stuck-pods.ts';
  */
 export function heldBack(desired: KubeObject, live: KubeObject, volumes: number): KubeObject {
   const spec = isJsonObject(desired.spec) ? desired.spec : {};
-  const present = Number(dig(live.spec, 'replicas'));
-  const replicas = present === 0 ? 0 : serversOf(present, volumes, Number(spec.replicas));
+  const replicas = serversOf(Number(dig(live.spec, 'replicas')), volumes, Number(spec.replicas));
   return { ...desired, spec: { ...spec, replicas, updateStrategy: { type: 'OnDelete' } } };
 }
 

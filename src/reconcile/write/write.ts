@@ -16,8 +16,7 @@ import { handOver, keepVolumes } from '../adoption/adoption.ts';
 import { boundVolumes, dataClaims } from '../claims.ts';
 import type { RunContext, WriteContext } from '../context.ts';
 import { type Deployment, renderInventory, type Scope } from '../inventory.ts';
-import type { FieldDifference } from '../plan/difference.ts';
-import type { ObjectChange, Plan } from '../plan/plan.ts';
+import { type ObjectChange, type Plan, restartsServers } from '../plan/plan.ts';
 import { record } from '../record.ts';
 import { checkRemovedServers } from '../refusals/scaling.ts';
 import { lateFor, notePendingReload, type Standing, standings } from '../servers/pending-reload.ts';
@@ -137,7 +136,7 @@ async function writeObject(context: WriteContext, change: ObjectChange): Promise
   if (action === 'adopt') await handOver(context, object);
   if (change.isLeaving) await waitUntilGone(context, object);
   if (restartsServers(change) && context.inputs.wait) return writeServers(context, change);
-  if (object.kind === 'StatefulSet') await applyServers(context, object, options);
+  if (object.kind === 'StatefulSet') await applyServers(context, change, change.live);
   else if (object.kind !== 'PodDisruptionBudget') await apply(context, object, options);
   else if (!(await writeBudget(context, object, options))) return;
   recordChange(context, change);
@@ -151,18 +150,23 @@ async function writeServers(context: WriteContext, change: ObjectChange): Promis
   const { namespace, name } = change.object.metadata;
   const live = await context.kube.get('StatefulSet', namespace, name);
   if (live !== null) await withoutPartition(context, live);
+  if (live === null || Number(dig(live.spec, 'replicas')) === 0) {
+    await applyServers(context, change, live);
+    return recordChange(context, change);
+  }
   const volumes = boundVolumes(await dataClaims(context.kube, namespace ?? '', name));
-  await apply(context, live === null ? change.object : heldBack(change.object, live, volumes), change.options);
+  await apply(context, heldBack(change.object, live, volumes), change.options);
   recordChange(context, change);
-  if (live === null) return;
   await restartOneByOne(context, Number(dig(change.object.spec, 'replicas')));
-  await applyServers(context, change.object, change.options);
+  await applyServers(context, change, live);
 }
 
 /** Applies the StatefulSet; with fewer servers than there are, only where those that go store nothing by now. */
-async function applyServers(context: WriteContext, object: KubeObject, options: ApplyOptions): Promise<void> {
-  const { namespace, name } = object.metadata;
-  const live = await context.kube.get('StatefulSet', namespace, name);
+async function applyServers(
+  context: WriteContext,
+  { object, options }: ObjectChange,
+  live: KubeObject | null,
+): Promise<void> {
   if (live !== null) await checkRemovedServers(context.kube, live, Number(dig(object.spec, 'replicas')));
   await apply(context, object, options);
 }
@@ -172,13 +176,6 @@ function recordChange(context: WriteContext, { action, object, fields }: ObjectC
   const paths = fields.map(({ path }) => path);
   // Of what is taken over that would be most of its fields.
   record(context, { action, object: what, fields: paths }, action === 'adopt' ? '' : paths.join(', '));
-}
-
-/** Whether pods have to be replaced, or an earlier run was ended while it did that. */
-function restartsServers({ action, object, fields }: ObjectChange): boolean {
-  const restarting = ({ path }: FieldDifference) =>
-    path.startsWith('spec.template.') || path.startsWith('spec.updateStrategy');
-  return object.kind === 'StatefulSet' && (action === 'adopt' || (action === 'update' && fields.some(restarting)));
 }
 
 /** Whether servers come to those that stay as they are. */
