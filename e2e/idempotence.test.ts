@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type Ending, runMain, startMain } from '../simulator/runner.ts';
+import { digText } from '../src/json.ts';
 import { auditWrites, hasAuditLog, kube, waitFor } from './cluster.ts';
 import { asRoot } from './deployer.ts';
 import { leaveNamespace, withoutNamespace } from './namespace.ts';
 import { metaGroup, podsOf } from './observe.ts';
+import { expectNoWrite, run } from './runs.ts';
 
 const namespace = 'e2e-again';
 const inputs = { ...asRoot(), namespace, create_namespace: 'true', nats_version: '2.14.6' };
@@ -56,4 +58,16 @@ it('writes only what differs', async () => {
   ]);
   const upkeep = new RegExp(`/leases(/|$)|/configmaps/${name}-inventory$`);
   expect(written.filter((uri) => !upkeep.test(uri)).sort()).toEqual(expected.sort());
+});
+
+it('puts a nats.conf back that somebody has just edited, and waits for no load that does not come', async () => {
+  const path = `/api/v1/namespaces/${namespace}/configmaps/${completed.outputs.name}`;
+  const { data } = await kube.get(path);
+  const edited = { 'nats.conf': `${digText(data, 'nats.conf')}# edited\n` };
+  await kube.patch(`${path}?fieldManager=kubectl-edit`, { data: edited });
+  const again = { ...inputs, create_namespace: 'false', vault_credential_lifetime_hours: '24' };
+  const ending = await run(again);
+  console.log(`after an edit of nats.conf: ${ending.seconds.toFixed(1)} s`);
+  expect((await kube.get(path)).data).toEqual(data);
+  await expectNoWrite(again);
 });
