@@ -141,6 +141,21 @@ const REFUSALS: Refusal[] = [
     says: [/Secret demo\/nats-admin-creds was not made by this action/, /nothing was written/, /input name/],
   },
   {
+    name: 'an older nats-server, while one that has run the newer is not back on another node',
+    inputs: { nats_version: '2.12.8' },
+    async spoil(w) {
+      expect((await w.apply({ nats_version: '2.14.6' })).errors).toEqual([]);
+      w.behaviour.unschedulable = true;
+      await w.kube('DELETE', '/api/v1/namespaces/demo/pods/nats-2');
+    },
+    says: [
+      /2\.14\.6 to 2\.12\.8/,
+      /nothing was written/,
+      /nats-2 has served by 2\.14\.6/,
+      /Bring these servers up first/,
+    ],
+  },
+  {
     name: 'a kubeconfig whose server nobody answers at',
     inputs: { kubeconfig: kubeconfigAt('http://127.0.0.1:9') },
     says: [/Connecting to the Kubernetes API server/, /ECONNREFUSED/, /Nothing listens there/],

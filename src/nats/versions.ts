@@ -101,6 +101,11 @@ export function resolveVersions({ helm_version, nats_version }: VersionInputs): 
   return { ...versions, abilities };
 }
 
+/** The release of nats-server among them, also one that this action does not know; null where no known chart chooses one. */
+export function serverVersion({ helm_version, nats_version }: VersionInputs): string | null {
+  return nats_version ?? chartVersions(helm_version)?.server ?? null;
+}
+
 /** A sentence for each of the inputs that names a version this action does not know; absent ones are skipped. */
 export function unknownVersions({ helm_version, nats_version }: Partial<VersionInputs>): string[] {
   const findings: string[] = [];

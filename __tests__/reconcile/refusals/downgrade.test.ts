@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { JsonObject } from '../../../src/json.ts';
 import type { KubeObject } from '../../../src/kube/object.ts';
-import { checkDowngrade } from '../../../src/reconcile/refusals/downgrade.ts';
+import { checkDowngrade, type ServerInputs } from '../../../src/reconcile/refusals/downgrade.ts';
 import { fakeKube } from '../../fakes/kube.ts';
 import { problemOf } from '../../fakes/problem.ts';
 import { inputsWith } from '../../inputs/inputs-with.ts';
@@ -38,8 +38,15 @@ interface Server {
   streams?: JsonObject[];
 }
 
+interface Around {
+  lastGood?: ServerInputs;
+  /** Of the servers that are to be. */
+  image?: string;
+  statefulSet?: null;
+}
+
 /** Goes to that version with servers of these. */
-function check(wanted: string, applied: string, servers: Server[]) {
+function check(wanted: string, applied: string, servers: Server[], around: Around = {}) {
   const kube = fakeKube();
   for (const [ordinal, { image, status = READY, version, streams = [] }] of servers.entries()) {
     const name = `nats-a-${ordinal}`;
@@ -54,8 +61,19 @@ function check(wanted: string, applied: string, servers: Server[]) {
     kube.podAnswers.set(`${name}/varz`, { version });
     kube.podAnswers.set(`${name}/jsz`, { account_details: [{ name: 'DEFAULT', stream_detail: streams }] });
   }
-  return checkDowngrade(kube, inputsWith({ nats_version: wanted }), statefulSet(applied));
+  const { lastGood = null, image = `nats:${wanted}-alpine` } = around;
+  const live = around.statefulSet === null ? null : statefulSet(applied);
+  const cluster = { namespace: 'demo', name: 'nats-a', statefulSet: live, lastGood };
+  return checkDowngrade(kube, cluster, { ...inputsWith({ nats_version: wanted }), image });
 }
+
+/** What so many servers ran when they were last found whole. */
+const whole = (nats_version: string, replicas: ServerInputs['replicas'] = 3): Around => ({
+  lastGood: { nats_version, replicas, helm_version: '8.5.2' },
+});
+
+const DIGEST = 'nats@sha256:0';
+const unknown = (status: JsonObject): Server => ({ image: DIGEST, status, version: null });
 
 const server = (version: string, streams: JsonObject[] = []): Server => ({
   image: `nats:${version}-alpine`,
@@ -79,6 +97,18 @@ describe('goes', () => {
       '2.14.6',
       ['2.12.8', 'nats:2.14.6', [server('2.14.6'), { image: 'nats:2.14.6', status: NEVER_READY, version: null }]],
     ],
+    [
+      'back where the last good state is of the older one, and no server has come up by the newer',
+      null,
+      ['2.12.8', 'nats:2.14.6', [{ image: 'nats:2.14.6', status: NEVER_READY, version: null }], whole('2.12.8')],
+    ],
+    [
+      'back with fewer servers, of which the others are gone',
+      '2.14.6',
+      ['2.12.8', 'nats:2.14.6', Array(3).fill(server('2.14.6')), whole('2.14.6', 5)],
+    ],
+    ['on with an image that tells no version', null, ['2.12.8', DIGEST, [unknown(NO_LONGER_READY)], { image: DIGEST }]],
+    ['back where a server has not come up by such an image', null, ['2.12.8', DIGEST, [unknown(NEVER_READY)]]],
     ['to the same where the image has no version', null, ['2.12.8', 'nats@sha256:0', [server('2.12.8', [COUNTER])]]],
     [
       'back by what the servers tell where the image has none',
@@ -107,7 +137,7 @@ describe('is refused', () => {
     );
     expect(details).toMatchObject({
       kind: 'target',
-      tried: 'Going back from nats-server 2.14.6 to 2.11.8 with StatefulSet demo/nats-a',
+      tried: 'Taking the nats-server of demo/nats-a back from 2.14.6 to 2.11.8',
       reason: 'nats-server 2.11.8 cannot take over what is stored; nothing was written.',
       findings: ['stream DEFAULT/COUNTER uses features of 2.12.0'],
       next: expect.stringMatching(/^Choose 2\.12\.0 or later by the input nats_version/),
@@ -123,6 +153,34 @@ describe('is refused', () => {
     expect(details).toMatchObject({
       reason: 'Whether nats-server 2.11.8 can take over what is stored is not known; nothing was written.',
       findings: ['nats-a-1 has served by 2.14.6 and does not answer, so nobody can tell what its streams use'],
+    });
+  });
+
+  const up = [server('2.14.6'), server('2.14.6')];
+  const crashing = { image: 'nats:2.14.6', status: NEVER_READY, version: null };
+  const pending = { image: 'nats:2.14.6', status: PENDING, version: null };
+  test.each<[string, string[], Server[], Around]>([
+    ['replaced, and the new pod crashes', ['nats-a-2'], [...up, crashing], whole('2.14.6')],
+    ['replaced, and the new pod is Pending', ['nats-a-2'], [...up, pending], whole('2.14.6')],
+    ['deleted', ['nats-a-2'], up, whole('2.14.6')],
+    ['replaced, all of them', ['nats-a-0', 'nats-a-1', 'nats-a-2'], [pending, pending, pending], whole('2.14.6')],
+    ['scaled away', ['nats-a-0', 'nats-a-1', 'nats-a-2'], [], whole('2.14.6')],
+    ['deleted with the StatefulSet', ['nats-a-0'], [], { ...whole('2.14.6', 1), statefulSet: null }],
+    ['last found whole by a release that nobody knows', ['nats-a-0'], [], whole('2.99.0', 1)],
+  ])('where servers of the last good state, which is newer, were %s', async (_, names, servers, around) => {
+    const { details } = await problemOf(check('2.12.8', 'nats:2.14.6', servers, around));
+    const release = around.lastGood?.nats_version;
+    expect(details).toMatchObject({
+      tried: `Taking the nats-server of demo/nats-a back from ${release} to 2.12.8`,
+      findings: names.map((name) => expect.stringContaining(`${name} has served by ${release} and does not answer`)),
+    });
+  });
+
+  test('where a silent server has served by an image that tells no version, and the older one is of another', async () => {
+    const { details } = await problemOf(check('2.12.8', DIGEST, [server('2.12.8'), unknown(READY)], whole('2.12.8')));
+    expect(details).toMatchObject({
+      tried: 'Taking the nats-server of demo/nats-a back from an unknown release to 2.12.8',
+      findings: [expect.stringContaining('nats-a-1 has served by an unknown release and does not answer')],
     });
   });
 });

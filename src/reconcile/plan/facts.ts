@@ -1,5 +1,6 @@
 import { WINDOW_START } from '../../desired/disruption.ts';
 import { IMAGE_CACHE_NAMESPACE } from '../../desired/image-cache.ts';
+import { images } from '../../desired/images.ts';
 import { selectorLabels } from '../../desired/labels.ts';
 import { issuerName } from '../../desired/names.ts';
 import { type ImmutableFields, liveObject, type TargetFacts } from '../../desired/state.ts';
@@ -13,6 +14,7 @@ import { bytesOf } from '../../kube/quantity.ts';
 import { REPORT_PATHS } from '../../nats/health.ts';
 import { CONFIG_FILE, PORTS } from '../../nats/layout.ts';
 import type { RunningServers } from '../../nats/restart.ts';
+import { resolveVersions } from '../../nats/versions.ts';
 import { Problem } from '../../problem.ts';
 import type { Adaptation } from '../../report/run-report.ts';
 import { adapt } from '../access/adaptation.ts';
@@ -20,6 +22,7 @@ import { findImageCaches, type Target } from '../access/preflight.ts';
 import { isModuleCluster } from '../adoption/adoption.ts';
 import { boundVolumes, dataClaims } from '../claims.ts';
 import { recordedLeftovers, recordedNamespaces } from '../inventory.ts';
+import { lastGoodOf } from '../last-good.ts';
 import { isOwn } from '../ownership.ts';
 import { checkDowngrade } from '../refusals/downgrade.ts';
 import { checkImmutable } from '../refusals/immutable.ts';
@@ -60,11 +63,15 @@ export async function gatherFacts(
   const own = isKnown ? statefulSet : null;
   // Only a connection to the servers could ask them, which is more than a plan may do.
   const asksServers = inputs.mode !== 'plan';
+  let downgradeFrom: string | null = null;
   if (own !== null || statefulSet === null) {
     const cluster = scaled(inputs, name, own, claims);
     await (asksServers ? checkScaling(kube, inputs, cluster) : checkLastServer(inputs, cluster));
+    const lastGood = lastGoodOf(inventory)?.inputs ?? null;
+    const wanted = { ...inputs, image: images(inputs, resolveVersions(inputs)).nats };
+    if (asksServers)
+      downgradeFrom = await checkDowngrade(kube, { namespace, name, statefulSet: own, lastGood }, wanted);
   }
-  const downgradeFrom = own === null || !asksServers ? null : await checkDowngrade(kube, inputs, own);
   if (issuer !== null) checkMount(inputs, issuer);
   const immutable = statefulSet === null ? null : immutableFields(statefulSet);
   if (own !== null && immutable !== null) checkImmutable(inputs, name, immutable);

@@ -1,85 +1,127 @@
 import { selectorLabels } from '../../desired/labels.ts';
 import type { Inputs } from '../../inputs/table.ts';
-import { digObjects, digText } from '../../json.ts';
+import { digObjects, digText, type JsonObject } from '../../json.ts';
 import { type KubeReader, labelSelector } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { ASSETS_PATH, assetsAbove } from '../../nats/downgrade.ts';
 import { PORTS, SERVER_CONTAINER } from '../../nats/layout.ts';
-import { compareVersions, firstWithApiLevel, resolveVersions } from '../../nats/versions.ts';
+import { compareVersions, firstWithApiLevel, resolveVersions, serverVersion } from '../../nats/versions.ts';
 import { Problem } from '../../problem.ts';
 
-/** A server, and the release that it runs or last ran; null where its container has never started. */
+/** The inputs that choose how many servers there are, and of which release. */
+export type ServerInputs = Pick<Inputs, 'replicas' | 'helm_version' | 'nats_version'>;
+
+/** What the servers are to be. */
+export interface WantedServers extends ServerInputs {
+  image: string;
+}
+
+/** A cluster whose servers may be of a newer release. */
+export interface LiveServers {
+  namespace: string;
+  name: string;
+  /** Null where it is gone; the data volumes that its servers left may be there. */
+  statefulSet: KubeObject | null;
+  /** What a run last found whole; null where none has. */
+  lastGood: ServerInputs | null;
+}
+
+/** A server that may have stored something by that release; null where its image does not tell it. */
 interface Server {
   name: string;
   version: string | null;
 }
 
 /**
- * The release that the servers go back from, where the inputs choose an older one; null where they do not. Throws where a
- * stream or consumer uses features that the older release does not know, or where that cannot be told: a server that has
- * served by the newer release may have stored something by it, and does not answer. One that is silent because it has never
- * come up by that, which is what most rollbacks are about, is no hindrance.
+ * The release that the servers go back from, where an older one is wanted; null where it is not. Throws where a stream or
+ * consumer uses features that the older release does not know, or where that cannot be told: a server that has served by the
+ * newer release may have stored something by it, and does not answer. One that is silent because it has never come up by
+ * that, which is what most rollbacks are about, is no hindrance.
  */
 export async function checkDowngrade(
   kube: KubeReader,
-  inputs: Inputs,
-  { metadata, spec }: KubeObject,
+  live: LiveServers,
+  wanted: WantedServers,
 ): Promise<string | null> {
-  const { server: wanted, abilities } = resolveVersions(inputs);
-  const applied = versionIn(digObjects(spec, 'template', 'spec', 'containers'));
+  const { server: to, abilities } = resolveVersions(wanted);
+  const isNewer = (version: string | null) => version === null || compareVersions(version, to) > 0;
+  const applied = serverImage(live.statefulSet);
   // The servers themselves are asked only where they may be newer.
-  if (applied !== null && compareVersions(applied, wanted) <= 0) return null;
-  const { namespace = '', name } = metadata;
-  const pods = await kube.list('Pod', namespace, { labels: labelSelector(selectorLabels(name)) });
-  const servers = await Promise.all(pods.map((pod) => serverIn(kube, pod)));
-  const newest = servers
-    .flatMap(({ version }) => version ?? [])
-    .sort(compareVersions)
-    .at(-1);
-  if (newest === undefined || compareVersions(newest, wanted) <= 0) return null;
+  if (applied === wanted.image || !isNewer(versionIn(applied))) return null;
+  const servers = await serversThatServed(kube, live, wanted.replicas);
+  const newer = servers.filter(({ version }) => isNewer(version));
+  if (newer.length === 0) return null;
+  const { namespace, name } = live;
   const answers = await Promise.all(
     servers.map(async (server) => ({
       server,
       report: await kube.getFromPod(namespace, server.name, PORTS.monitoring, ASSETS_PATH),
     })),
   );
-  const isNewer = ({ version }: Server) => version !== null && compareVersions(version, wanted) > 0;
-  const silent = answers.filter(({ server, report }) => report === null && isNewer(server));
+  const silent = answers.filter(({ server, report }) => report === null && newer.includes(server));
   const assets = assetsAbove(
     answers.flatMap(({ report }) => (report === null ? [] : [report])),
     abilities.apiLevel,
   );
+  const from = newestOf(newer);
   const findings = [
     ...assets.map(
       ({ name, apiLevel }) => `${name} uses features of ${firstWithApiLevel(apiLevel) ?? 'a newer release'}`,
     ),
     ...silent.map(
       ({ server }) =>
-        `${server.name} has served by ${server.version} and does not answer, so nobody can tell what its streams use`,
+        `${server.name} has served by ${server.version ?? UNKNOWN} and does not answer, so nobody can tell what its streams use`,
     ),
   ];
-  if (findings.length === 0) return newest;
+  if (findings.length === 0) return from;
   const lowest = firstWithApiLevel(Math.max(...assets.map(({ apiLevel }) => apiLevel)));
   throw new Problem({
     kind: 'target',
-    tried: `Going back from nats-server ${newest} to ${wanted} with StatefulSet ${namespace}/${name}`,
+    tried: `Taking the nats-server of ${namespace}/${name} back from ${from} to ${to}`,
     reason:
       assets.length === 0
-        ? `Whether nats-server ${wanted} can take over what is stored is not known; nothing was written.`
-        : `nats-server ${wanted} cannot take over what is stored; nothing was written.`,
+        ? `Whether nats-server ${to} can take over what is stored is not known; nothing was written.`
+        : `nats-server ${to} cannot take over what is stored; nothing was written.`,
     findings,
     next:
       assets.length === 0
-        ? 'Bring these servers up first: kubectl describe tells what keeps them.'
-        : `Choose ${lowest ?? newest} or later by the input nats_version, or remove these streams and consumers, or their features, first.`,
+        ? 'Bring these servers up first, by a run with the release that they have: kubectl describe tells what keeps them.'
+        : `Choose ${lowest ?? from} or later by the input nats_version, or remove these streams and consumers, or their features, first.`,
   });
 }
 
-async function serverIn(kube: KubeReader, pod: KubeObject): Promise<Server> {
+const UNKNOWN = 'an unknown release';
+
+function newestOf(servers: Server[]): string {
+  const versions = servers.flatMap(({ version }) => version ?? []);
+  return versions.sort(compareVersions).at(-1) ?? UNKNOWN;
+}
+
+/**
+ * The servers that have ever served: what is there tells it, and the last good state of those that are not, or whose pod is
+ * new since. Not those beyond the wanted number, which get no other release.
+ */
+async function serversThatServed(
+  kube: KubeReader,
+  { namespace, name, lastGood }: LiveServers,
+  replicas: number,
+): Promise<Server[]> {
+  const pods = await kube.list('Pod', namespace, { labels: labelSelector(selectorLabels(name)) });
+  const present = await Promise.all(pods.map((pod) => serverIn(kube, pod)));
+  const served = present.filter((server) => server !== null);
+  if (lastGood === null) return served;
+  const former = Array.from({ length: Math.min(lastGood.replicas, replicas) }, (_, ordinal) => `${name}-${ordinal}`);
+  const silent = former.filter((each) => served.every((server) => server.name !== each));
+  return [...served, ...silent.map((each) => ({ name: each, version: serverVersion(lastGood) }))];
+}
+
+/** Null where it does not answer and has never served since its pod is there. */
+async function serverIn(kube: KubeReader, pod: KubeObject): Promise<Server | null> {
   const { namespace = '', name } = pod.metadata;
   const varz = await kube.getFromPod(namespace, name, PORTS.monitoring, '/varz');
   const told = digText(varz ?? undefined, 'version');
-  return { name, version: told || (hasServed(pod) ? versionIn(digObjects(pod.spec, 'containers')) : null) };
+  if (told !== '') return { name, version: told };
+  return hasServed(pod) ? { name, version: versionIn(imageIn(digObjects(pod.spec, 'containers'))) } : null;
 }
 
 /** Milliseconds by which two times may differ that the kubelet writes at once, to the second. */
@@ -94,11 +136,19 @@ function hasServed({ status }: KubeObject): boolean {
   return ready.status === 'True' || !isSinceStart;
 }
 
-/** "2.12.8" by the tag of the server's image, which may go on: "2.12.8-alpine". Null for another tag, or a digest. */
-function versionIn(containers: ReturnType<typeof digObjects>): string | null {
-  const image = digText(
+/** The image of nats-server in the StatefulSet's template; '' without one. */
+export function serverImage(statefulSet: KubeObject | null): string {
+  return imageIn(digObjects(statefulSet?.spec, 'template', 'spec', 'containers'));
+}
+
+function imageIn(containers: JsonObject[]): string {
+  return digText(
     containers.find(({ name }) => name === SERVER_CONTAINER),
     'image',
   );
+}
+
+/** "2.12.8" by the tag of the image, which may go on: "2.12.8-alpine". Null for another tag, or a digest. */
+function versionIn(image: string): string | null {
   return /:(\d+\.\d+\.\d+)(-[\w.]+)?$/.exec(image)?.[1] ?? null;
 }

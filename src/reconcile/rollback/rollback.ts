@@ -10,12 +10,12 @@ import { restartMark, storageLimits } from '../../nats/restart.ts';
 import { isCancelled } from '../../problem.ts';
 import type { RunContext, WriteContext } from '../context.ts';
 import type { Deployment } from '../inventory.ts';
+import type { LastGood } from '../last-good.ts';
 import { immutableFields, runningServers } from '../plan/facts.ts';
 import { isEmpty, makePlan } from '../plan/plan.ts';
-import { checkDowngrade } from '../refusals/downgrade.ts';
+import { checkDowngrade, serverImage, type WantedServers } from '../refusals/downgrade.ts';
 import { settle } from '../verify/settle.ts';
 import { writePlan } from '../write/write.ts';
-import type { LastGood } from './last-good.ts';
 
 /** What came of going back, and that in words for who reads the log. */
 export interface Outcome {
@@ -34,7 +34,7 @@ const PAUSE = 2_000;
  * @param failed what the run wanted and did not reach
  */
 export async function rollBack(context: WriteContext, lastGood: LastGood, failed: DesiredState): Promise<Outcome> {
-  const { clock, log, inputs } = context;
+  const { kube, clock, log, inputs } = context;
   const origin = originOf(lastGood.deployment);
   const back: WriteContext = {
     ...context,
@@ -47,7 +47,7 @@ export async function rollBack(context: WriteContext, lastGood: LastGood, failed
       const live = await look(back);
       const added = serversOf(live.statefulSet) - lastGood.inputs.replicas;
       if (added > 0) return staysScaled(added);
-      if (live.statefulSet !== null) await checkDowngrade(context.kube, back.inputs, live.statefulSet);
+      await checkDowngrade(kube, { ...back, ...live, lastGood: lastGood.inputs }, wantedServers(lastGood));
       const goal = await wayBack(back, lastGood, failed, live);
       const plan = await makePlan({ ...back, namespaceExists: true, readOnly: false }, goal, live.inventory);
       if (attempt === 1 && isEmpty(plan)) return { rolledBack: false, words: NOTHING_TO_TAKE_BACK };
@@ -81,6 +81,11 @@ async function look({ kube, namespace, name }: RunContext): Promise<Live> {
 
 function serversOf(statefulSet: KubeObject | null): number {
   return Number(dig(statefulSet?.spec, 'replicas') ?? 0);
+}
+
+function wantedServers({ inputs, objects }: LastGood): WantedServers {
+  const statefulSet = objects.find(({ kind }) => kind === 'StatefulSet');
+  return { ...inputs, image: serverImage(statefulSet ?? null) };
 }
 
 /** The last good state, as it is to be written to what the cluster has become since. */

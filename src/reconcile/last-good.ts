@@ -1,15 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { inventoryName } from '../../desired/apply-set.ts';
-import { inWindow } from '../../desired/disruption.ts';
-import type { DesiredState } from '../../desired/state.ts';
-import type { Inputs } from '../../inputs/table.ts';
-import { digText } from '../../json.ts';
-import type { KubeObject } from '../../kube/object.ts';
-import { isKind } from '../../kube/resources.ts';
-import { MANAGER } from '../../manager.ts';
-import type { WriteContext } from '../context.ts';
-import type { Deployment } from '../inventory.ts';
+import { inventoryName } from '../desired/apply-set.ts';
+import { inWindow } from '../desired/disruption.ts';
+import type { DesiredState } from '../desired/state.ts';
+import type { Inputs } from '../inputs/table.ts';
+import { digText } from '../json.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { isKind } from '../kube/resources.ts';
+import { MANAGER } from '../manager.ts';
+import type { WriteContext } from './context.ts';
+import type { Deployment } from './inventory.ts';
 
 /** The last state of a cluster that a run waited for and found whole: what a failed run goes back to. */
 export interface LastGood extends Pick<DesiredState, 'objects' | 'shares' | 'vault'> {
