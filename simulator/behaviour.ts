@@ -17,6 +17,8 @@ export interface Behaviour {
   natsNotCurrent: Map<string, string>;
   /** Names of the streams that pods' servers store. */
   natsStreams: Map<string, string[]>;
+  /** API levels of what streams use, by their names; none where it is missing. */
+  natsApiLevels: Map<string, number>;
   /** Uids of pods whose server the meta leader does not take for a peer. */
   natsOutsiders: Set<string>;
   /** False: the NATS servers elect no meta leader. */
@@ -43,6 +45,7 @@ export function healthyBehaviour(): Behaviour {
     vaultEndpoints: true,
     natsNotCurrent: new Map(),
     natsStreams: new Map(),
+    natsApiLevels: new Map(),
     natsOutsiders: new Set(),
     natsMetaLeader: true,
   };

@@ -150,7 +150,7 @@ const REFUSALS: Refusal[] = [
     },
     says: [
       /2\.14\.6 to 2\.12\.8/,
-      /nothing was written/,
+      /Nothing was written/,
       /nats-2 has served by 2\.14\.6/,
       /Bring these servers up first/,
     ],

@@ -160,6 +160,27 @@ describe('of an upgrade', () => {
     expect(image()).toBe('nats:2.12.8');
   });
 
+  test('a release stays where a stream uses by then what the former does not know, and that is told once', async () => {
+    await applied({ nats_version: '2.12.8' });
+    const { refusedSettings, natsStreams, natsApiLevels } = world.behaviour;
+    const struck = () => {
+      natsStreams.set('nats-2', ['EVENTS']);
+      natsApiLevels.set('EVENTS', 4);
+      refusedSettings.add('max_payload');
+    };
+    world.faults.add({ effect: 'none', matches: writesTo('/pods/nats-1'), struck });
+    const failed = await world.apply({ nats_version: '2.14.6' });
+    expect(failed.errors[0]).toMatch(
+      /^Starting pod demo\/nats-1, .*\nNot rolled back: nats-server 2\.12\.8 cannot take over what is stored\.\n {2}- stream DEFAULT\/EVENTS uses features of 2\.14\.0\nChoose 2\.14\.0 or later .* The next run goes on from here\.$/s,
+    );
+    expect(failed.errors[0]).not.toMatch(/nothing was written/i);
+    expect(failed.log).not.toMatch(/rolling back/i);
+    expect(failed.outputs.rolled_back).toBe('false');
+    expect(image()).toBe('nats:2.14.6');
+    refusedSettings.clear();
+    await applied({ nats_version: '2.14.6' });
+  });
+
   /** Does it at the nth write of the StatefulSet. */
   function onWrite(nth: number, struck: () => void): void {
     world.faults.add({ effect: 'none', matches: writesTo('/statefulsets/nats'), nth, struck });

@@ -191,9 +191,14 @@ export class NatsServers {
       consumers: 0,
       messages: 0,
       bytes: 0,
-      account_details: [{ name: 'DEFAULT', stream_detail: streams.map((stream) => ({ name: stream })) }],
+      account_details: [{ name: 'DEFAULT', stream_detail: streams.map((stream) => this.#stream(stream)) }],
       ...(peers.length > 1 ? { meta_cluster: metaCluster } : {}),
     };
+  }
+
+  #stream(name: string): JsonObject {
+    const level = this.#behaviour.natsApiLevels.get(name);
+    return level === undefined ? { name } : { name, config: { metadata: { '_nats.req.level': String(level) } } };
   }
 
   #routez(pod: StoredObject): JsonObject {

@@ -3,10 +3,10 @@ import type { Inputs } from '../../inputs/table.ts';
 import { digObjects, digText, type JsonObject } from '../../json.ts';
 import { type KubeReader, labelSelector } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { ASSETS_PATH, assetsAbove } from '../../nats/downgrade.ts';
+import { ASSETS_PATH, type Asset, assetsAbove } from '../../nats/downgrade.ts';
 import { PORTS, SERVER_CONTAINER } from '../../nats/layout.ts';
 import { compareVersions, firstWithApiLevel, resolveVersions, serverVersion } from '../../nats/versions.ts';
-import { Problem } from '../../problem.ts';
+import { Problem, type ProblemDetails } from '../../problem.ts';
 
 /** The inputs that choose how many servers there are, and of which release. */
 export type ServerInputs = Pick<Inputs, 'replicas' | 'helm_version' | 'nats_version'>;
@@ -32,17 +32,49 @@ interface Server {
   version: string | null;
 }
 
+/** Servers that go back to an older release. */
+export interface Downgrade {
+  from: string;
+  to: string;
+  /** Null where nothing is against it. */
+  refusal: Refusal | null;
+}
+
+/** Why servers do not go back, as the parts of a Problem. */
+export type Refusal = Required<Pick<ProblemDetails, 'reason' | 'findings' | 'next'>>;
+
 /**
- * The release that the servers go back from, where an older one is wanted; null where it is not. Throws where a stream or
- * consumer uses features that the older release does not know, or where that cannot be told: a server that has served by the
- * newer release may have stored something by it, and does not answer. One that is silent because it has never come up by
- * that, which is what most rollbacks are about, is no hindrance.
+ * The look before a run: the release that the servers go back from, where an older one is wanted; null where it is not. Throws
+ * where that is refused.
  */
 export async function checkDowngrade(
   kube: KubeReader,
   live: LiveServers,
   wanted: WantedServers,
 ): Promise<string | null> {
+  const downgrade = await findDowngrade(kube, live, wanted);
+  if (downgrade === null) return null;
+  const { from, to, refusal } = downgrade;
+  if (refusal === null) return from;
+  throw new Problem({
+    ...refusal,
+    kind: 'target',
+    tried: `Taking the nats-server of ${live.namespace}/${live.name} back from ${from} to ${to}`,
+    next: `Nothing was written. ${refusal.next}`,
+  });
+}
+
+/**
+ * How the servers go back, where an older release is wanted; null where it is not. It is refused where a stream or consumer
+ * uses features that the older release does not know, or where that cannot be told: a server that has served by the newer
+ * release may have stored something by it, and does not answer. One that is silent because it has never come up by that,
+ * which is what most rollbacks are about, is no hindrance.
+ */
+export async function findDowngrade(
+  kube: KubeReader,
+  live: LiveServers,
+  wanted: WantedServers,
+): Promise<Downgrade | null> {
   const { server: to, abilities } = resolveVersions(wanted);
   const isNewer = (version: string | null) => version === null || compareVersions(version, to) > 0;
   const applied = serverImage(live.statefulSet);
@@ -51,43 +83,45 @@ export async function checkDowngrade(
   const servers = await serversThatServed(kube, live, wanted.replicas);
   const newer = servers.filter(({ version }) => isNewer(version));
   if (newer.length === 0) return null;
-  const { namespace, name } = live;
   const answers = await Promise.all(
     servers.map(async (server) => ({
       server,
-      report: await kube.getFromPod(namespace, server.name, PORTS.monitoring, ASSETS_PATH),
+      report: await kube.getFromPod(live.namespace, server.name, PORTS.monitoring, ASSETS_PATH),
     })),
   );
-  const silent = answers.filter(({ server, report }) => report === null && newer.includes(server));
+  const silent = newer.filter((each) => answers.some(({ server, report }) => server === each && report === null));
   const assets = assetsAbove(
     answers.flatMap(({ report }) => (report === null ? [] : [report])),
     abilities.apiLevel,
   );
   const from = newestOf(newer);
+  return { from, to, refusal: refusalOf(from, to, assets, silent) };
+}
+
+function refusalOf(from: string, to: string, assets: Asset[], silent: Server[]): Refusal | null {
   const findings = [
     ...assets.map(
       ({ name, apiLevel }) => `${name} uses features of ${firstWithApiLevel(apiLevel) ?? 'a newer release'}`,
     ),
     ...silent.map(
-      ({ server }) =>
-        `${server.name} has served by ${server.version ?? UNKNOWN} and does not answer, so nobody can tell what its streams use`,
+      ({ name, version }) =>
+        `${name} has served by ${version ?? UNKNOWN} and does not answer, so nobody can tell what its streams use`,
     ),
   ];
-  if (findings.length === 0) return from;
-  const lowest = firstWithApiLevel(Math.max(...assets.map(({ apiLevel }) => apiLevel)));
-  throw new Problem({
-    kind: 'target',
-    tried: `Taking the nats-server of ${namespace}/${name} back from ${from} to ${to}`,
-    reason:
-      assets.length === 0
-        ? `Whether nats-server ${to} can take over what is stored is not known; nothing was written.`
-        : `nats-server ${to} cannot take over what is stored; nothing was written.`,
+  if (findings.length === 0) return null;
+  if (assets.length === 0) {
+    return {
+      reason: `Whether nats-server ${to} can take over what is stored is not known.`,
+      findings,
+      next: 'Bring these servers up first, by a run with the release that they have: kubectl describe tells what keeps them.',
+    };
+  }
+  const lowest = firstWithApiLevel(Math.max(...assets.map(({ apiLevel }) => apiLevel))) ?? from;
+  return {
+    reason: `nats-server ${to} cannot take over what is stored.`,
     findings,
-    next:
-      assets.length === 0
-        ? 'Bring these servers up first, by a run with the release that they have: kubectl describe tells what keeps them.'
-        : `Choose ${lowest ?? from} or later by the input nats_version, or remove these streams and consumers, or their features, first.`,
-  });
+    next: `Choose ${lowest} or later by the input nats_version, or remove these streams and consumers, or their features, first.`,
+  };
 }
 
 const UNKNOWN = 'an unknown release';

@@ -13,7 +13,7 @@ import type { Deployment } from '../inventory.ts';
 import type { LastGood } from '../last-good.ts';
 import { immutableFields, runningServers } from '../plan/facts.ts';
 import { isEmpty, makePlan } from '../plan/plan.ts';
-import { checkDowngrade, serverImage, type WantedServers } from '../refusals/downgrade.ts';
+import { findDowngrade, type Refusal, serverImage, type WantedServers } from '../refusals/downgrade.ts';
 import { settle } from '../verify/settle.ts';
 import { writePlan } from '../write/write.ts';
 
@@ -47,7 +47,12 @@ export async function rollBack(context: WriteContext, lastGood: LastGood, failed
       const live = await look(back);
       const added = serversOf(live.statefulSet) - lastGood.inputs.replicas;
       if (added > 0) return staysScaled(added);
-      await checkDowngrade(kube, { ...back, ...live, lastGood: lastGood.inputs }, wantedServers(lastGood));
+      const downgrade = await findDowngrade(
+        kube,
+        { ...back, ...live, lastGood: lastGood.inputs },
+        wantedServers(lastGood),
+      );
+      if (downgrade !== null && downgrade.refusal !== null) return staysNewer(downgrade.refusal);
       const goal = await wayBack(back, lastGood, failed, live);
       const plan = await makePlan({ ...back, namespaceExists: true, readOnly: false }, goal, live.inventory);
       if (attempt === 1 && isEmpty(plan)) return { rolledBack: false, words: NOTHING_TO_TAKE_BACK };
@@ -157,11 +162,18 @@ function arrived(origin: string, wait: boolean): Outcome {
   return { rolledBack: true, words };
 }
 
+const GOES_ON = 'The next run goes on from here.';
+
 function staysScaled(added: number): Outcome {
   const words =
     `Not rolled back: ${added} ${added === 1 ? 'server was' : 'servers were'} added, and taking servers away can lose data. ` +
-    'The next run goes on from here.';
+    GOES_ON;
   return { rolledBack: false, words };
+}
+
+function staysNewer({ reason, findings, next }: Refusal): Outcome {
+  const words = [`Not rolled back: ${reason}`, ...findings.map((finding) => `  - ${finding}`), `${next} ${GOES_ON}`];
+  return { rolledBack: false, words: words.join('\n') };
 }
 
 function failedToo(error: unknown, origin: string): Outcome {
