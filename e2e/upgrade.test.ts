@@ -73,7 +73,7 @@ it('refuses to go back to a release that does not know what a stream uses, and w
   const since = new Date();
   const ending = await runMain({ ...inputs, nats_version: oldest });
   expect(ending.errors[0]).toMatch(
-    /from nats-server 2\.14\.6 to 2\.10\.23.*stream DEFAULT\/EXPIRING uses features of 2\.11\.0.*Choose 2\.11\.0 or later/s,
+    /back from 2\.14\.6 to 2\.10\.23.*stream DEFAULT\/EXPIRING uses features of 2\.11\.0.*Choose 2\.11\.0 or later/s,
   );
   expect(await auditWrites(since, { userAgent: 'kube-nats-action/' })).toEqual([]);
   await streams.delete('EXPIRING');
