@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Ending, runMain, startMain, type Values } from '../simulator/runner.ts';
 import { dig, digObjects } from '../src/json.ts';
+import { PORTS } from '../src/nats/layout.ts';
+import { Wire } from './attacks/wire.ts';
 import { kube, waitFor } from './cluster.ts';
 import { asRoot } from './deployer.ts';
 import { emptyNamespace, leaveNamespace } from './namespace.ts';
-import { connectAs } from './nats.ts';
+import { connectAs, credentials } from './nats.ts';
 import { run } from './runs.ts';
 
 const namespace = 'e2e-early-failure';
@@ -84,22 +86,33 @@ describe('a server with too little memory', () => {
     expect(warning).toMatch(/at the memory limit: nats-.*-0 at .*Z\. Set the input minimum_memory_mb to 256 or more/);
   });
 
-  /** Has the server keep large messages for many clients at once, until the kernel has killed it. */
+  /** Has the server keep large messages for clients that do not read, until the kernel has killed it. */
   async function killByMessages(outputs: Values): Promise<void> {
-    const connections = await Promise.all(Array.from({ length: 8 }, () => connectAs('admin', outputs)));
-    const [publisher] = connections;
-    // Each message eight times: more than a client reads meanwhile, however fast the machine is.
-    for (const connection of connections) for (let copy = 0; copy < 8; copy++) connection.subscribe('big');
-    await Promise.all(connections.map((connection) => connection.flush()));
+    const publisher = await connectAs('admin', outputs);
+    const readers = await Promise.all(Array.from({ length: 8 }, () => subscriber(outputs)));
     const publish = async () => {
-      for (let sent = 0; sent < 8; sent++) publisher?.publish('big', new Uint8Array(7 * 1024 * 1024));
+      publisher.publish('big', new Uint8Array(7 * 1024 * 1024));
       return wasKilled();
     };
     try {
       await waitFor(publish, 'the kernel kills the server', 60_000);
     } finally {
-      await Promise.all(connections.map((connection) => connection.close()));
+      for (const reader of readers) reader.close();
+      await publisher.close();
     }
+  }
+
+  /** One that subscribes and reads nothing from then on. */
+  async function subscriber({ nats_url = '', namespace = '', admin_creds_secret = '' }: Values): Promise<Wire> {
+    const wire = await Wire.secure(
+      new URL(nats_url).hostname,
+      PORTS.client,
+      await credentials(namespace, admin_creds_secret),
+    );
+    wire.send('CONNECT {"verbose":false,"tls_required":true}\r\nSUB big 1\r\nPING\r\n');
+    await wire.until(/PONG/);
+    wire.pause();
+    return wire;
   }
 
   async function wasKilled(): Promise<boolean> {

@@ -60,6 +60,11 @@ export class Wire {
     return this.#received;
   }
 
+  /** Reads nothing more: what the server sends stays with the server. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
   close(): void {
     this.#socket.destroy();
   }
