@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { digObjects, digText, type JsonObject } from '../src/json.ts';
@@ -41,38 +42,42 @@ export async function renew(namespace: string, name: string): Promise<X509Certif
   return leaf;
 }
 
+/** Milliseconds that a server has for each step of showing its certificate. */
+const PATIENCE = 5_000;
+
 /** The leaf that a server shows in a TLS handshake on its port for clients. */
-export async function servedToClients(host: string): Promise<X509Certificate> {
-  const socket = await open(host, 4222);
-  // The server speaks first, in plain text.
-  await new Promise((resolve) => socket.once('data', resolve));
-  return handshake(socket);
+export function servedToClients(host: string): Promise<X509Certificate> {
+  return served(host, 4222, async (socket) => {
+    // The server speaks first, in plain text.
+    await within(socket, 'data');
+  });
 }
 
 /** The leaf that a server shows in a TLS handshake on its port for the other servers. */
-export async function servedToServers(host: string): Promise<X509Certificate> {
-  return handshake(await open(host, 6222));
-}
-
-function open(host: string, port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, timeout: 5_000 });
-    socket.once('error', reject);
-    socket.once('timeout', () => socket.destroy(new Error(`${host}:${port} does not answer`)));
-    socket.once('connect', () => resolve(socket));
-  });
+export function servedToServers(host: string): Promise<X509Certificate> {
+  return served(host, 6222);
 }
 
 /** Whoever signed it: what is served is the question. */
-function handshake(socket: Socket): Promise<X509Certificate> {
-  return new Promise((resolve, reject) => {
+async function served(
+  host: string,
+  port: number,
+  greet: (socket: Socket) => Promise<void> = async () => {},
+): Promise<X509Certificate> {
+  const socket = connect({ host, port });
+  try {
+    await within(socket, 'connect');
+    await greet(socket);
     const secured = connectTls({ socket, rejectUnauthorized: false });
-    secured.once('error', reject);
-    secured.once('secureConnect', () => {
-      const certificate = secured.getPeerX509Certificate();
-      socket.destroy();
-      if (certificate === undefined) reject(new Error('no certificate was shown'));
-      else resolve(certificate);
-    });
-  });
+    await within(secured, 'secureConnect');
+    const certificate = secured.getPeerX509Certificate();
+    if (certificate === undefined) throw new Error(`${host}:${port} shows no certificate`);
+    return certificate;
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function within(socket: Socket, event: string): Promise<void> {
+  await once(socket, event, { signal: AbortSignal.timeout(PATIENCE) });
 }
