@@ -8,7 +8,7 @@ import { type Connections, openConnections } from './connections.ts';
 import { type Environment, takeInputs } from './inputs/environment.ts';
 import { parseInputs } from './inputs/parse.ts';
 import { masks, secretsOf } from './inputs/secrets.ts';
-import { Problem } from './problem.ts';
+import { Problem, wordsOf } from './problem.ts';
 import type { Deployment } from './reconcile/inventory.ts';
 import { redacted } from './redact.ts';
 import { emptyReport, type RunReport } from './report/run-report.ts';
@@ -155,7 +155,7 @@ async function writeSummary(markdown: string): Promise<void> {
   try {
     await core.summary.addRaw(markdown, true).write();
   } catch (error) {
-    core.warning(`The job summary could not be written: ${error instanceof Error ? error.message : error}`);
+    core.warning(`The job summary could not be written: ${wordsOf(error)}`);
   }
 }
 

@@ -5,6 +5,7 @@ import { openConnections } from './connections.ts';
 import { type Environment, takeInputs } from './inputs/environment.ts';
 import { parseInputs } from './inputs/parse.ts';
 import { secretsOf } from './inputs/secrets.ts';
+import { wordsOf } from './problem.ts';
 import { createMask } from './report/runner-log.ts';
 import { VAULT_TOKEN_STATE } from './state.ts';
 import { revoke } from './vault/login.ts';
@@ -20,9 +21,7 @@ async function post(): Promise<void> {
     await revokeToken(token, env, mask);
     core.info('Revoked the Vault token of this run.');
   } catch (error) {
-    core.warning(
-      `The Vault token of this run lives until it expires. ${error instanceof Error ? error.message : error}`,
-    );
+    core.warning(`The Vault token of this run lives until it expires. ${wordsOf(error)}`);
   }
 }
 

@@ -56,3 +56,8 @@ function messageOf({ tried, reason, findings = [], next }: ProblemDetails): stri
   if (findings.length === 0) return `${tried}: ${reason} ${next}`;
   return [`${tried}: ${reason}`, ...findings.map((finding) => `  - ${finding}`), next].join('\n');
 }
+
+/** The words of whatever was thrown. */
+export function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

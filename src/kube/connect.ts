@@ -3,7 +3,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 import type { Credentials } from '../http/pool.ts';
 import { isKubeconfigContent, kubeconfigInBase64 } from '../inputs/kubeconfig.ts';
 import { kubeconfigSecrets } from '../inputs/secrets.ts';
-import { Problem } from '../problem.ts';
+import { Problem, wordsOf } from '../problem.ts';
 import { redacted } from '../redact.ts';
 
 /** Milliseconds an exec plugin (aws, gcloud, kubelogin) may take to hand out credentials. */
@@ -98,7 +98,7 @@ function whyUnreadable(error: unknown, source: Source): string {
   }
   // Of client-node, which looks for fields in what is no map.
   if (error instanceof TypeError) return 'It is not a kubeconfig: it, or an entry of its lists, is no YAML map';
-  const [first = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+  const [first = ''] = wordsOf(error).split('\n');
   // "password: *word" is an unknown alias, "password: !word" an unknown tag.
   const words = first.replace(/"[^"]*"/g, '"..."').replace(/!<[^>]*>/g, '!<...>');
   return `It is not a kubeconfig: ${words}${CUT_OFF.test(words) ? '; the text looks cut off' : ''}`;
@@ -230,7 +230,7 @@ async function authenticate(config: KubeConfig, secrets: string[]): Promise<Cred
 /** What an exec plugin printed is quoted only when it failed: else it may be a token. Secrets are cut before it is shortened. */
 function whyNoCredentials(error: unknown, secrets: string[]): string {
   if (error instanceof SyntaxError || error instanceof TypeError) return 'The exec plugin printed no ExecCredential';
-  const words = error instanceof Error ? error.message.trim() : String(error);
+  const words = wordsOf(error).trim();
   return redacted(words, secrets).slice(0, LONGEST_COMPLAINT) || 'The exec plugin failed without a word';
 }
 

@@ -3,7 +3,7 @@ import type { Inputs } from '../inputs/table.ts';
 import { dig, digObjects, digText } from '../json.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { SERVER_CONTAINER } from '../nats/layout.ts';
-import { Problem } from '../problem.ts';
+import { Problem, wordsOf } from '../problem.ts';
 import { checkPermissions } from '../reconcile/access/access-check.ts';
 import { clusterWideAccess, destroyAccess } from '../reconcile/access/permissions.ts';
 import type { Target } from '../reconcile/access/preflight.ts';
@@ -102,8 +102,7 @@ export async function removeFailedInstall(
     return 'What this first install had made is removed again, as failed_install is remove.';
   } catch (error) {
     if (error === left) return `This first install is left, though failed_install is remove. ${left.message}`;
-    const reason = error instanceof Error ? error.message : String(error);
-    return `Removing what this first install had made failed as well. ${reason} The next run goes on from there, by mode apply or by mode destroy.`;
+    return `Removing what this first install had made failed as well. ${wordsOf(error)} The next run goes on from there, by mode apply or by mode destroy.`;
   }
 }
 
@@ -146,8 +145,7 @@ export function leftWords({ namespace, name }: RunContext): string {
 
 /** The same of one that was to be removed, and could not be looked at for that. */
 export function notRemovedWords(cause: unknown): string {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return `This first install is left, though failed_install is remove: mode destroy removes it. ${reason}`;
+  return `This first install is left, though failed_install is remove: mode destroy removes it. ${wordsOf(cause)}`;
 }
 
 /** What failed, its advice, and in a line of its own what came of it. */

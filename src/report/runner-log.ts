@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import * as core from '@actions/core';
-import { Problem } from '../problem.ts';
+import { Problem, wordsOf } from '../problem.ts';
 import type { Log } from './log.ts';
 
 /** The log of a GitHub runner. */
@@ -38,7 +38,7 @@ export function fail(error: unknown): void {
     core.setFailed(error.message);
     return;
   }
-  const words = error instanceof Error ? error.message : String(error);
+  const words = wordsOf(error);
   core.debug(error instanceof Error ? (error.stack ?? words) : words);
   core.setFailed(
     `A defect of this action, please report it with the log: ${words}. Running again is safe; ACTIONS_STEP_DEBUG=true shows more.`,

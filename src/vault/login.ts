@@ -1,6 +1,6 @@
 import type { Inputs } from '../inputs/table.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
-import { Problem } from '../problem.ts';
+import { Problem, wordsOf } from '../problem.ts';
 import type { VaultClient } from './client.ts';
 import { mountSegments, pathText } from './path.ts';
 import type { LoginAttempt } from './refusal.ts';
@@ -120,7 +120,7 @@ async function idToken(audience: string | null, ports: LoginPorts): Promise<stri
   try {
     return await (audience === null ? ports.idToken() : ports.idToken(audience));
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = wordsOf(error);
     // @actions/core names the variable that the runner sets only with the permission.
     const missing = message.includes('ACTIONS_ID_TOKEN_REQUEST');
     throw new Problem({
@@ -147,7 +147,7 @@ async function serviceAccountToken(path: string, ports: LoginPorts): Promise<str
     throw new Problem({
       kind: 'input',
       tried: `Reading the ServiceAccount token for the Vault login (vault_kubernetes_token_path)`,
-      reason: `${error instanceof Error ? error.message : String(error)}.`,
+      reason: `${wordsOf(error)}.`,
       next:
         'vault_auth_method kubernetes is for runners in a pod with automountServiceAccountToken; elsewhere use jwt, ' +
         'approle or token.',

@@ -38,25 +38,29 @@ const UNUSED_CLAIMS = ', or delete the PersistentVolumeClaims of servers that we
 export async function checkScaling(kube: KubeReader, inputs: Inputs, cluster: Scaled): Promise<void> {
   checkLastServer(inputs, cluster);
   const reason = await whatForbids(kube, cluster, inputs.replicas);
-  if (reason !== null) throw scalingProblem(cluster, inputs.replicas, reason);
+  if (reason !== null) throw scalingProblem(cluster, inputs.replicas, reason, nothingWritten(cluster));
 }
 
 /** Throws where one server of several would be left, for which nobody has to ask the servers. */
 export function checkLastServer({ replicas }: Inputs, cluster: Scaled): void {
   if (cluster.servers <= 1 || replicas > 1) return;
-  throw scalingProblem(cluster, replicas, 'A server that is left alone does not offer the streams of its cluster.');
+  const reason = 'A server that is left alone does not offer the streams of its cluster.';
+  throw scalingProblem(cluster, replicas, reason, nothingWritten(cluster));
 }
 
-function scalingProblem(cluster: Scaled, replicas: number, reason: string): Problem {
-  const { namespace, name, servers } = cluster;
-  // Somebody may have scaled them by hand to a number that no input is.
-  const back = REPLICAS.find((number) => number >= servers) ?? servers;
+function scalingProblem({ namespace, name, servers }: Scaled, replicas: number, reason: string, next: string): Problem {
   return new Problem({
     kind: 'target',
     tried: `Changing the number of servers of ${namespace}/${name} from ${servers} to ${replicas}`,
     reason,
-    next: `Nothing was written. Set the input replicas back to ${back}${cluster.isRunning ? '' : UNUSED_CLAIMS}. ${SEE}`,
+    next: `${next} ${SEE}`,
   });
+}
+
+function nothingWritten({ servers, isRunning }: Scaled): string {
+  // Somebody may have scaled them by hand to a number that no input is.
+  const back = REPLICAS.find((number) => number >= servers) ?? servers;
+  return `Nothing was written. Set the input replicas back to ${back}${isRunning ? '' : UNUSED_CLAIMS}.`;
 }
 
 /** Asks the same again right before servers go: one that was removed from JetStream may have joined and stored something since. */
@@ -64,14 +68,9 @@ export async function checkRemovedServers(kube: KubeReader, statefulSet: KubeObj
   const { name, namespace = '' } = statefulSet.metadata;
   const servers = Number(dig(statefulSet.spec, 'replicas'));
   if (replicas >= servers) return;
-  const reason = await whatForbids(kube, { namespace, name, servers, isRunning: true }, replicas);
-  if (reason === null) return;
-  throw new Problem({
-    kind: 'target',
-    tried: `Changing the number of servers of ${namespace}/${name} from ${servers} to ${replicas}`,
-    reason,
-    next: `No server was taken away. ${SEE}`,
-  });
+  const cluster = { namespace, name, servers, isRunning: true };
+  const reason = await whatForbids(kube, cluster, replicas);
+  if (reason !== null) throw scalingProblem(cluster, replicas, reason, 'No server was taken away.');
 }
 
 async function whatForbids(kube: KubeReader, cluster: Scaled, replicas: number): Promise<string | null> {

@@ -7,7 +7,7 @@ import type { KubeObject } from '../../kube/object.ts';
 import { kindOf } from '../../kube/resources.ts';
 import { CONFIG_FILE } from '../../nats/layout.ts';
 import { restartMark, storageLimits } from '../../nats/restart.ts';
-import { isCancelled } from '../../problem.ts';
+import { isCancelled, wordsOf } from '../../problem.ts';
 import type { RunContext, WriteContext } from '../context.ts';
 import type { Deployment } from '../inventory.ts';
 import type { LastGood } from '../last-good.ts';
@@ -63,7 +63,7 @@ export async function rollBack(context: WriteContext, lastGood: LastGood, failed
     } catch (error) {
       const isOver = isCancelled(error) || attempt === MOST_ATTEMPTS || clock.now() >= back.deadline;
       if (isOver) return failedToo(error, origin);
-      log.info(`Rolling back failed, trying again: ${messageOf(error)}`);
+      log.info(`Rolling back failed, trying again: ${wordsOf(error)}`);
     }
   }
 }
@@ -178,11 +178,7 @@ function staysNewer({ reason, findings, next }: Refusal): Outcome {
 
 function failedToo(error: unknown, origin: string): Outcome {
   const words =
-    `Rolling back to the last good state, ${origin}, failed as well. ${messageOf(error)} ` +
+    `Rolling back to the last good state, ${origin}, failed as well. ${wordsOf(error)} ` +
     'The cluster is between the two states, and no data volume was touched: the next run takes it from there.';
   return { rolledBack: false, words };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
