@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadAll } from 'js-yaml';
-import { digObjects, digText, isJsonObject, type Json, type JsonObject } from '../src/json.ts';
+import { dig, digObjects, digText, isJsonObject, type Json, type JsonObject } from '../src/json.ts';
 import { kube, waitFor } from './cluster.ts';
 import { hasCondition } from './sandbox/kube-api.ts';
 import { paths } from './sandbox/topology.ts';
@@ -52,19 +52,37 @@ function marked(definition: JsonObject): JsonObject {
   return { ...definition, metadata: { ...metadata, labels: marker } };
 }
 
-/** Whether the API lists every version of the kind that it should: discovery follows a definition by a moment. */
-async function isServed({ spec }: JsonObject): Promise<boolean> {
+/** For every version that is to be served, whether the API lists it and describes it: both follow a definition by a moment. */
+async function whereServed({ spec }: JsonObject): Promise<boolean[]> {
   const versions = digObjects(spec, 'versions').filter(({ served }) => served === true);
-  const lists = await Promise.all(
-    versions.map(({ name }) => kube.send({ method: 'GET', path: `/apis/${digText(spec, 'group')}/${name}` })),
-  );
-  const plural = digText(spec, 'names', 'plural');
-  return lists.every(({ status, body }) => status === 200 && resourcesIn(body).includes(plural));
+  const served = versions.map(async ({ name }) => {
+    const path = `apis/${digText(spec, 'group')}/${name}`;
+    const [list, schemas] = await Promise.all([
+      kube.send({ method: 'GET', path: `/${path}` }),
+      kube.send({ method: 'GET', path: `/openapi/v3/${path}` }),
+    ]);
+    return [
+      list.status === 200 && resourcesIn(list.body).includes(digText(spec, 'names', 'plural')),
+      schemas.status === 200 && kindsIn(schemas.body).includes(digText(spec, 'names', 'kind')),
+    ];
+  });
+  return (await Promise.all(served)).flat();
+}
+
+async function isServed(definition: JsonObject): Promise<boolean> {
+  return (await whereServed(definition)).every((served) => served);
 }
 
 async function isGone(definition: JsonObject): Promise<boolean> {
   const { status } = await kube.send({ method: 'GET', path: `${collection}/${nameOf(definition)}` });
-  return status === 404 && !(await isServed(definition));
+  return status === 404 && !(await whereServed(definition)).some((served) => served);
+}
+
+function kindsIn(body: string): string[] {
+  const schemas = dig(JSON.parse(body), 'components', 'schemas');
+  return Object.values(isJsonObject(schemas) ? schemas : {}).flatMap((schema) =>
+    digObjects(schema, 'x-kubernetes-group-version-kind').map(({ kind }) => String(kind)),
+  );
 }
 
 function resourcesIn(body: string): string[] {
