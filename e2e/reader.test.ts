@@ -8,6 +8,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { NAME, natsConfIn, stateWith } from '../__tests__/desired/fixture.ts';
 import type { Inputs } from '../src/inputs/table.ts';
 import { dig, digText } from '../src/json.ts';
+import { askAgain } from './ask-again.ts';
 import { type LocalServer, startServer } from './local-server.ts';
 import { paths } from './sandbox/topology.ts';
 import { waitFor } from './sandbox/wait.ts';
@@ -138,6 +139,32 @@ describe.each(versions)('the reader of nats-server %s', (version) => {
     ];
     for (const attempt of forbidden) await expect(attempt()).rejects.toThrow(/permissions violation/i);
     expect((await streams.streams.info('ORDERS')).state).toMatchObject({ messages: 2, num_deleted: 1 });
+  });
+
+  it('is answered when it asks again, where a reload has left it without an answer', async () => {
+    const readable = await jetstreamManager(await connectAs(reader));
+    const orders = jetstream(await connectAs(admin));
+    const unanswered: string[] = [];
+    let over = false;
+    const ask = async (work: () => Promise<unknown>): Promise<void> => {
+      while (!over) await work();
+    };
+    const clients = Promise.all([
+      ask(() => askAgain(() => readable.direct.getMessage('ORDERS', { seq: 1 }), unanswered)),
+      ask(() => askAgain(() => readable.streams.info('ORDERS'), unanswered)),
+      ask(() => askAgain(() => streams.streams.info('ORDERS'), unanswered)),
+      ask(() => streams.direct.getMessage('ORDERS', { seq: 1 })),
+      ask(() => orders.publish('orders.new', 'one more')),
+    ]);
+    const met = async (): Promise<boolean> => {
+      await server.reload(confOf('strict'));
+      return over || unanswered.length > 9;
+    };
+    // What the page tells of: should no server do it any more, the sentence can go.
+    await Promise.race([waitFor(met, 'ten requests meet a reload', 120_000), clients]).finally(() => {
+      over = true;
+    });
+    await clients;
   });
 
   it('sees live subjects and answers of others in no mode', async () => {
