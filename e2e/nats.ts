@@ -21,19 +21,24 @@ export async function credentials(namespace: string, secret: string): Promise<Cr
 export function connectWith(
   outputs: Values,
   tls: TlsOptions,
-  { timeout } = { timeout: 10_000 },
+  options: { timeout?: number } = {},
 ): Promise<NatsConnection> {
   return connect({
     servers: outputs.nats_url ?? '',
     tls,
-    timeout,
+    timeout: 10_000,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 100,
+    ...options,
   });
 }
 
 /** Connects with the Secret that the output of that role names. */
-export async function connectAs(role: 'superuser' | 'admin' | 'reader', outputs: Values): Promise<NatsConnection> {
+export async function connectAs(
+  role: 'superuser' | 'admin' | 'reader',
+  outputs: Values,
+  options: { timeout?: number } = {},
+): Promise<NatsConnection> {
   const secret = outputs[`${role}_creds_secret`] ?? '';
-  return connectWith(outputs, { ...(await credentials(outputs.namespace ?? '', secret)) });
+  return connectWith(outputs, { ...(await credentials(outputs.namespace ?? '', secret)) }, options);
 }
