@@ -21,24 +21,19 @@ export async function credentials(namespace: string, secret: string): Promise<Cr
 export function connectWith(
   outputs: Values,
   tls: TlsOptions,
-  options: { timeout?: number } = {},
+  { timeout } = { timeout: 10_000 },
 ): Promise<NatsConnection> {
   return connect({
     servers: outputs.nats_url ?? '',
     tls,
-    timeout: 10_000,
+    timeout,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 100,
-    ...options,
   });
 }
 
 /** Connects with the Secret that the output of that role names. */
-export async function connectAs(
-  role: 'superuser' | 'admin' | 'reader',
-  outputs: Values,
-  options: { timeout?: number } = {},
-): Promise<NatsConnection> {
+export async function connectAs(role: 'superuser' | 'admin' | 'reader', outputs: Values): Promise<NatsConnection> {
   const secret = outputs[`${role}_creds_secret`] ?? '';
-  return connectWith(outputs, { ...(await credentials(outputs.namespace ?? '', secret)) }, options);
+  return connectWith(outputs, { ...(await credentials(outputs.namespace ?? '', secret)) });
 }
