@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { digObjects, digText, type JsonObject } from '../src/json.ts';
+import { PORTS } from '../src/nats/layout.ts';
 import { kube, waitFor } from './cluster.ts';
 
 const pathOf = (namespace: string, name: string): string =>
@@ -47,27 +48,21 @@ const PATIENCE = 5_000;
 
 /** The leaf that a server shows in a TLS handshake on its port for clients. */
 export function servedToClients(host: string): Promise<X509Certificate> {
-  return served(host, 4222, async (socket) => {
-    // The server speaks first, in plain text.
-    await within(socket, 'data');
-  });
+  return served(host, PORTS.client);
 }
 
 /** The leaf that a server shows in a TLS handshake on its port for the other servers. */
 export function servedToServers(host: string): Promise<X509Certificate> {
-  return served(host, 6222);
+  return served(host, PORTS.cluster);
 }
 
 /** Whoever signed it: what is served is the question. */
-async function served(
-  host: string,
-  port: number,
-  greet: (socket: Socket) => Promise<void> = async () => {},
-): Promise<X509Certificate> {
+async function served(host: string, port: number): Promise<X509Certificate> {
   const socket = connect({ host, port });
   try {
     await within(socket, 'connect');
-    await greet(socket);
+    // There the server speaks first, in plain text.
+    if (port === PORTS.client) await within(socket, 'data');
     const secured = connectTls({ socket, rejectUnauthorized: false });
     await within(secured, 'secureConnect');
     const certificate = secured.getPeerX509Certificate();

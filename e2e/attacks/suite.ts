@@ -1,3 +1,4 @@
+import { wordsOf } from '../../src/problem.ts';
 import type { Attack } from './attempts.ts';
 import { type Identities, identitiesOf } from './identities.ts';
 import { type Probe, probesFor } from './probes.ts';
@@ -76,7 +77,7 @@ async function judge(
   try {
     loot = await attempt({ target, scene, credentials });
   } catch (error) {
-    refusal = error instanceof Error ? error.message : String(error);
+    refusal = wordsOf(error);
   }
   const difference = await scene.difference(before, loot === null ? patience : PROBE_PATIENCE);
   if (difference !== null) await scene.restore();
